@@ -1,0 +1,1 @@
+"""PyTorch's orthogonal, spectral-norm and weight-norm parametrizations in NumPy."""

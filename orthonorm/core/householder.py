@@ -1,0 +1,169 @@
+r"""Products of Householder reflectors, in blocks: the compact WY representation, and back."""
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from .matrices import as_matrices, mT, on_tall, solve_upper
+
+
+def householder(X: Any) -> np.ndarray:
+    r"""Map an unconstrained matrix to an orthonormal frame by a product of reflectors.
+
+    Parameters
+    ----------
+    X : array_like, shape (..., n, k)
+        float32 or float64. The entries below the diagonal are the reflectors (right of it where
+        n < k), the diagonal holds the signs of the columns; the rest is not read.
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+        Of the dtype of `X`. Where the diagonal of `X` is 1s and -1s it has orthonormal columns if
+        n >= k, orthonormal rows if n < k.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not float32, float64, complex64 or complex128.
+    ValueError
+        If `X` is complex, not finite, or not a matrix or stack of them.
+
+    Notes
+    -----
+    PyTorch multiplies the reflectors :math:`I - \tau_j v_j v_j^T`, :math:`\tau_j = 2 / \|v_j\|^2`,
+    one at a time. With all of them in :math:`V = \operatorname{tril}(X, -1) + E` (E the first k
+    columns of the identity, :math:`V_1` the top k rows of V), their product is
+
+    .. math:: Q = (E - V T V_1^T) \operatorname{diag}(d), \qquad
+              T^{-1} = \operatorname{triu}(V^T V, 1) + \tfrac12 \operatorname{diag}(V^T V),
+
+    two matrix products and a triangular solve: the compact WY form [1]_, with T as in [2]_, called
+    CWY in [3]_. As in PyTorch, :math:`d` is the integer part of the diagonal of X. A wide X is
+    handled on its transpose.
+
+    References
+    ----------
+    .. [1] R. Schreiber, C. Van Loan, "A storage-efficient WY representation for products of
+       Householder transformations", SIAM J. Sci. Stat. Comput. 10 (1989).
+    .. [2] T. Joffrain, T. M. Low, E. S. Quintana-Orti, R. van de Geijn, F. G. Van Zee,
+       "Accumulating Householder transformations, revisited", ACM Trans. Math. Softw. 32 (2006).
+    .. [3] V. Likhosherstov, J. Davis, K. Choromanski, A. Weller, "CWY parametrization: a solution
+       for parallelized optimization of orthogonal and Stiefel matrices", AISTATS 2021.
+
+    Examples
+    --------
+    >>> np.array_equal(householder(-np.eye(3, 2)), np.eye(3, 2))
+    True
+    >>> householder(np.array([[1.0], [1.0]]))
+    array([[ 0.],
+           [-1.]])
+    """
+    X = as_matrices(X)
+    if np.iscomplexobj(X):
+        raise ValueError(
+            f"X must be real: the householder map does not support complex matrices, got {X.dtype}"
+        )
+    return _householder(X)
+
+
+@on_tall("X")
+def _householder(X):
+    k = X.shape[-1]
+    V = reflectors(X)
+    V1 = V[..., :k, :]
+    W = solve_upper(inverse_T(V), mT(V1))
+    signs = np.trunc(np.diagonal(X, axis1=-2, axis2=-1))[..., None, :]
+    return (np.eye(*X.shape[-2:], dtype=X.dtype) - V @ W) * signs
+
+
+def reflectors(X: np.ndarray) -> np.ndarray:
+    r"""Return :math:`V = \operatorname{tril}(X, -1) + E`, unit lower trapezoidal.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+    """
+    return np.tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
+
+
+def inverse_T(V: np.ndarray) -> np.ndarray:
+    r"""Return :math:`T^{-1} = \operatorname{triu}(V^T V, 1) + \operatorname{diag}(V^T V) / 2`.
+
+    Parameters
+    ----------
+    V : ndarray, shape (..., n, k)
+        The reflectors, a column each.
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+        Upper triangular.
+    """
+    return (mT(V) @ V) * upper_half(V)
+
+
+def upper_half(V: np.ndarray) -> np.ndarray:
+    """Return the k x k mask that keeps a strict upper triangle and half of the diagonal."""
+    ones = np.ones((V.shape[-1],) * 2, V.dtype)
+    return np.triu(ones, 1) + np.eye(*ones.shape, dtype=V.dtype) / 2
+
+
+def householder_inverse(Q: Any) -> np.ndarray:
+    r"""Find the reflectors and signs of an orthonormal frame: ``householder`` of them is `Q`.
+
+    Parameters
+    ----------
+    Q : array_like, shape (..., n, k)
+        float32 or float64. A matrix that is not orthonormal is replaced by the one that
+        :func:`.orthonormalize` makes of it.
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+        Of the dtype of `Q`. Reflectors below the diagonal, signs on it. Above it stands what LAPACK
+        and PyTorch leave there, the rest of R; :func:`householder` does not read it.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not float32, float64, complex64 or complex128.
+    ValueError
+        If `Q` is complex, not finite, or not a matrix or stack of them.
+
+    Notes
+    -----
+    LAPACK's ``geqrf`` factors :math:`Q = H_1 \cdots H_k R`, so that the signs are those of the
+    diagonal of R. Where the rest of a column is zero already, LAPACK takes :math:`\tau_j = 0`,
+    :math:`H_j = I`, while :func:`householder` always reflects: the sign is turned. A zero on the
+    diagonal of R counts as positive (PyTorch takes its sign, 0, and loses the column).
+
+    Examples
+    --------
+    >>> Q = np.array([[0.6, -0.8], [0.8, 0.6]])
+    >>> np.allclose(householder(householder_inverse(Q)), Q, atol=1e-15)
+    True
+    """
+    Q = as_matrices(Q, "Q")
+    if np.iscomplexobj(Q):
+        raise ValueError(
+            f"Q must be real: the householder map does not support complex matrices, got {Q.dtype}"
+        )
+    return _householder_inverse(Q)
+
+
+@on_tall("Q")
+def _householder_inverse(Q):
+    n, k = Q.shape[-2:]
+    X = np.empty_like(Q)
+    for index in np.ndindex(Q.shape[:-2]):
+        if k:
+            (factored, tau), _ = scipy.linalg.qr(Q[index], mode="raw", check_finite=False)
+            R = factored.diagonal()
+            np.fill_diagonal(factored, np.where(R < 0, -1, 1) * np.where(tau == 0, -1, 1))
+            X[index] = factored
+    return X

@@ -1,0 +1,49 @@
+r"""The orthonormal factor of a matrix."""
+import numpy as np
+
+from .matrices import on_tall
+
+
+@on_tall("A")
+def orthonormalize(A):
+    r"""Return the orthonormal factor Q of A = QR, the one with a positive diagonal of R.
+
+    Parameters
+    ----------
+    A : array_like, shape (..., n, k)
+        float32, float64, complex64 or complex128.
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+        Of the dtype of `A`; orthonormal columns where n >= k, orthonormal rows where n < k.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` is not a finite matrix, or stack of them, of a supported dtype.
+
+    Notes
+    -----
+    Where A has full rank, its QR factorisation with positive diagonal is unique, and an orthonormal
+    A is its own factor. Where it has not, Q is one of many, but orthonormal all the same: a zero on
+    the diagonal of R counts as positive. (PyTorch multiplies by its sign, 0, and the column is lost.)
+    A wide A is handled on its transpose.
+
+    References
+    ----------
+    .. [1] G. H. Golub, C. F. Van Loan, "Matrix Computations", 4th ed., 2013, section 5.2.
+
+    Examples
+    --------
+    >>> orthonormalize(np.array([[3.0, 1.0], [4.0, 2.0]]))
+    array([[ 0.6, -0.8],
+           [ 0.8,  0.6]])
+    >>> np.array_equal(orthonormalize(np.zeros((3, 2))), np.eye(3, 2))
+    True
+    """
+    if A.size == 0:
+        return A.copy()
+    Q, R = np.linalg.qr(A)
+    diagonal = np.diagonal(R, axis1=-2, axis2=-1)[..., None, :].real
+    return Q * np.where(diagonal < 0, -1, 1).astype(diagonal.dtype)
