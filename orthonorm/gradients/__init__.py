@@ -1,0 +1,34 @@
+r"""The core maps as autograd primitives: their values, and how they are differentiated.
+
+Every name here is a function of :mod:`orthonorm.core` that `autograd
+<https://github.com/HIPS/autograd>`_ can differentiate, in reverse and in forward mode, to any
+order. For each map f there are two rules, with their derivations:
+
+* the *tangent* :math:`\dot Q = Df(X)[\dot X]`, for forward mode;
+* the *adjoint* :math:`\bar X = Df(X)^*[\bar Q]`, for reverse mode, with respect to the inner product
+  :math:`\langle X, Y \rangle = \operatorname{Re} \operatorname{tr}(X^H Y)`.
+
+So :math:`\langle \bar Q, \dot Q \rangle = \langle \bar X, \dot X \rangle` for all tangents. The rules
+are written with :mod:`autograd.numpy`, and are differentiable in turn.
+
+For complex matrices the adjoint above is PyTorch's convention: the gradient is the direction of
+steepest ascent. autograd's own convention is its complex conjugate, so what is registered is
+:math:`g \mapsto \overline{\mathrm{adjoint}(\bar g)}`, and ``autograd.grad`` of a function of these
+maps is the conjugate of what PyTorch returns. :func:`orthonorm.func.value_and_grad` returns
+PyTorch's.
+
+A dot over a name stands for a tangent, a bar for an adjoint; in the code they are ``dQ`` and
+``Qbar``.
+"""
+from .cayley import cayley
+from .exponential import expm, expm_frechet
+from .householder import householder, householder_inverse
+from .matrix_exp import matrix_exp
+from .orthonormalize import orthonormalize
+from .rules import stop_gradient
+from .spectral import power_iteration, spectral_normalize
+
+__all__ = [
+    "cayley", "expm", "expm_frechet", "householder", "householder_inverse", "matrix_exp",
+    "orthonormalize", "power_iteration", "spectral_normalize", "stop_gradient",
+]
