@@ -1,1 +1,12 @@
-"""PyTorch's orthogonal, spectral-norm and weight-norm parametrizations in NumPy."""
+"""PyTorch's orthogonal, spectral-norm and weight-norm parametrizations in NumPy.
+
+The parts, each importing only those before it: :mod:`orthonorm.core` (the maps on arrays),
+:mod:`orthonorm.gradients` (the same, differentiable by autograd), :mod:`orthonorm.nn` (modules and
+parametrizations under PyTorch's names), :mod:`orthonorm.func` (gradients of losses),
+:mod:`orthonorm.equivalence` (the comparison with PyTorch).
+"""
+from . import core, func, gradients, nn
+
+__version__ = "0.1.0"
+
+__all__ = ["core", "func", "gradients", "nn"]

@@ -49,8 +49,25 @@ def as_matrices(X: Any, name: str = "X") -> np.ndarray:
         raise ValueError(
             f"{name} must be a matrix or a stack of matrices (..., n, k), got shape {X.shape}"
         )
-    if not np.isfinite(X).all():
-        bad = X.size - np.count_nonzero(np.isfinite(X))
+    return check_finite(X, name)
+
+
+def check_finite(X: np.ndarray, name: str) -> np.ndarray:
+    """Return `X`, or raise ValueError if an entry is NaN or infinite.
+
+    Parameters
+    ----------
+    X : ndarray
+    name : str
+        What the error message calls it.
+
+    Returns
+    -------
+    ndarray
+    """
+    finite = np.isfinite(X)
+    if not finite.all():
+        bad = X.size - np.count_nonzero(finite)
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {X.size} entries")
     return X
 

@@ -161,3 +161,23 @@ def estimate_sigma(W: np.ndarray, u: np.ndarray, v: np.ndarray) -> Any:
             "let power iteration run (training mode), or start from other vectors"
         )
     return W.dtype.type(1)
+
+
+def unit_vector(size: int, dtype: Any, rng: np.random.Generator) -> np.ndarray:
+    """Draw a vector uniformly from the unit sphere of a real or complex space.
+
+    Parameters
+    ----------
+    size : int
+    dtype : dtype
+        float32, float64, complex64 or complex128.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (size,)
+    """
+    x = rng.standard_normal(size)
+    if np.issubdtype(dtype, np.complexfloating):
+        x = x + 1j * rng.standard_normal(size)
+    return (x / max(np.linalg.norm(x), 1e-300)).astype(dtype)

@@ -1,0 +1,133 @@
+"""Modules as pure functions of their parameters, and gradients of losses."""
+from collections.abc import Mapping
+from typing import Any, Callable
+
+import numpy as np
+from autograd.core import make_vjp
+from autograd.extend import vspace
+from autograd.tracer import getval
+
+from .nn.module import Module
+from .nn.parameter import substituting
+
+__all__ = ["functional_call", "value_and_grad"]
+
+
+def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any] | Any,
+                    args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Call a module with other values in place of its parameters and buffers.
+
+    The module is not changed; what it assigns to substituted buffers is forgotten.
+
+    Parameters
+    ----------
+    module : Module
+    parameter_and_buffer_dicts : dict of str to array or autograd tracer, or a sequence of such dicts
+        The names are those of ``named_parameters()`` and ``named_buffers()``.
+    args : tuple, or a single argument
+    kwargs : dict, optional
+
+    Returns
+    -------
+    Any
+        What the module returns; a tracer if a value was one.
+
+    Raises
+    ------
+    RuntimeError
+        If the module has no parameter or buffer of a given name.
+
+    Examples
+    --------
+    >>> from autograd import grad
+    >>> from orthonorm import nn
+    >>> layer = nn.Linear(2, 1, bias=False)
+    >>> def output(w):
+    ...     return functional_call(layer, {"weight": w}, np.array([3.0, 4.0]))[0]
+    >>> grad(output)(np.zeros((1, 2)))
+    array([[3., 4.]])
+    """
+    dicts = ([parameter_and_buffer_dicts] if isinstance(parameter_and_buffer_dicts, Mapping)
+             else parameter_and_buffer_dicts)
+    values = {name: value for given in dicts for name, value in given.items()}
+    places = _places(module)
+    unknown = [name for name in values if name not in places]
+    if unknown:
+        raise RuntimeError(f"Unexpected key(s), not in {type(module).__name__}: {unknown}")
+    with substituting({places[name]: value for name, value in values.items()}):
+        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+
+
+def _places(module: Module) -> dict[str, Any]:
+    """Map each name to what stands for it in ``substituting``."""
+    places: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
+    for path, part in module.named_modules(remove_duplicate=False):
+        places.update((f"{path}.{name}" if path else name, (part, name)) for name in part._buffers)
+    return places
+
+
+def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tuple[Any, dict]]:
+    """Make a function that computes a loss and its gradient with respect to a module's parameters.
+
+    Parameters
+    ----------
+    loss : callable
+        Any function that uses `module` and returns a real scalar.
+    module : Module
+
+    Returns
+    -------
+    callable
+        Of the arguments of `loss`; returns ``(value, gradients)`` with a dict from the names of
+        ``module.named_parameters()`` to arrays of the parameters' shapes and dtypes. Parameters with
+        ``requires_grad=False`` have no entry. A parameter that the loss does not use has the gradient
+        zero.
+
+    Raises
+    ------
+    RuntimeError
+        When called, if the loss is not a real scalar.
+
+    Notes
+    -----
+    For complex parameters the gradient is PyTorch's, the direction of steepest ascent: the complex
+    conjugate of what ``autograd.grad`` returns.
+
+    Examples
+    --------
+    >>> import autograd.numpy as np
+    >>> from orthonorm import nn
+    >>> layer = nn.Linear(2, 1, bias=False)
+    >>> def loss(x):
+    ...     return np.sum(layer(x))
+    >>> value, gradients = value_and_grad(loss, layer)(np.array([3.0, 4.0]))
+    >>> gradients
+    {'weight': array([[3., 4.]])}
+    """
+    def compute(*args: Any, **kwargs: Any) -> tuple[Any, dict[str, np.ndarray]]:
+        trained = {name: parameter for name, parameter in module.named_parameters()
+                   if parameter.requires_grad}
+        if not trained:
+            return loss(*args, **kwargs), {}
+
+        def run(values: Any) -> Any:
+            with substituting({parameter: values[name] for name, parameter in trained.items()}):
+                return loss(*args, **kwargs)
+
+        vjp, value = make_vjp(run, {name: parameter.data for name, parameter in trained.items()})
+        if np.shape(getval(value)) != () or np.iscomplexobj(getval(value)):
+            raise RuntimeError(
+                "the loss must be a real scalar, got "
+                f"{np.result_type(getval(value))} of shape {np.shape(getval(value))}"
+            )
+        gradients = vjp(vspace(value).ones())
+        return value, {name: _as_gradient(gradients[name], parameter)
+                       for name, parameter in trained.items()}
+    return compute
+
+
+def _as_gradient(gradient: Any, parameter: Any) -> Any:
+    if gradient is not getval(gradient):  # inside another differentiation
+        return np.conj(gradient) if np.iscomplexobj(parameter._data) else gradient
+    gradient = np.array(gradient, parameter.dtype)
+    return np.conj(gradient, out=gradient) if np.iscomplexobj(gradient) else gradient

@@ -1,0 +1,198 @@
+"""Modules that hold modules: Sequential, ModuleList, ModuleDict."""
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .module import Module, _indented
+
+
+class _Numbered(Module):
+    """What Sequential and ModuleList share: children named "0", "1", ..."""
+
+    def _names(self) -> list[str]:
+        return list(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __iter__(self) -> Iterator[Module]:
+        return (self._modules[name] for name in self._names())
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self._of([(name, self._modules[name]) for name in self._names()[index]])
+        return self._modules[self._name(index)]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, self._name(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        names = self._names()
+        for name in names[index] if isinstance(index, slice) else [self._name(index)]:
+            del self._modules[name]
+        if all(name.isdigit() for name in names):
+            kept = list(self)
+            self._modules.clear()
+            self._modules.update((str(i), module) for i, module in enumerate(kept))
+
+    def append(self, module: Module) -> "_Numbered":
+        """Add a module at the end, and return the container."""
+        self.register_module(str(len(self)), module)
+        return self
+
+    def _name(self, index: int) -> str:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range")
+        return self._names()[index]
+
+
+class Sequential(_Numbered):
+    """A chain of modules: each one's output is the next one's input.
+
+    Parameters
+    ----------
+    *args : Module, or one dict of str to Module
+        In order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from orthonorm import nn
+    >>> model = nn.Sequential(nn.Linear(4, 3, rng=0), nn.Tanh())
+    >>> model(np.ones((2, 4))).shape
+    (2, 3)
+    >>> model
+    Sequential(
+      (0): Linear(in_features=4, out_features=3, bias=True)
+      (1): Tanh()
+    )
+    """
+
+    def __init__(self, *args: Any):
+        super().__init__()
+        given = args[0].items() if len(args) == 1 and isinstance(args[0], Mapping) else (
+            (str(i), module) for i, module in enumerate(args))
+        for name, module in given:
+            self.register_module(name, module)
+
+    @classmethod
+    def _of(cls, named: list[tuple[str, Module]]) -> "Sequential":
+        return cls(dict(named))
+
+    def forward(self, input: Any) -> Any:
+        """Pass `input` through all modules in order."""
+        for module in self:
+            input = module(input)
+        return input
+
+
+class ModuleList(_Numbered):
+    """A list of modules, registered as children.
+
+    Parameters
+    ----------
+    modules : iterable of Module, optional
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> nn.ModuleList([nn.Tanh(), nn.Tanh(), nn.ReLU()])
+    ModuleList(
+      (0-1): 2 x Tanh()
+      (2): ReLU()
+    )
+    """
+
+    def __init__(self, modules: Iterable[Module] | None = None):
+        super().__init__()
+        self.extend(modules or ())
+
+    @classmethod
+    def _of(cls, named: list[tuple[str, Module]]) -> "ModuleList":
+        return ModuleList(module for _, module in named)
+
+    def extend(self, modules: Iterable[Module]) -> "ModuleList":
+        """Add modules at the end, and return the list."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put a module before position `index`."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._modules.clear()
+        self.extend(modules)
+
+    def _children_lines(self) -> list[str]:
+        runs: list[list] = []  # [first, last, repr]: equal neighbours are printed once
+        for i, text in enumerate(map(repr, self)):
+            if runs and runs[-1][2] == text:
+                runs[-1][1] = i
+            else:
+                runs.append([i, i, text])
+        return [_indented(f"({first}): {text}" if first == last else
+                          f"({first}-{last}): {last - first + 1} x {text}")
+                for first, last, text in runs]
+
+
+class ModuleDict(Module):
+    """A dict of modules, registered as children.
+
+    Parameters
+    ----------
+    modules : mapping of str to Module, optional
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> choices = nn.ModuleDict({"relu": nn.ReLU(), "tanh": nn.Tanh()})
+    >>> choices["tanh"]
+    Tanh()
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None):
+        super().__init__()
+        self.update(modules or {})
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._modules
+
+    def __getitem__(self, name: str) -> Module:
+        return self._modules[name]
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self.register_module(name, module)
+
+    def __delitem__(self, name: str) -> None:
+        del self._modules[name]
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Add every module of a mapping, replacing those of the same name."""
+        for name, module in modules.items():
+            self[name] = module
+
+    def pop(self, name: str) -> Module:
+        """Remove a module, and return it."""
+        return self._modules.pop(name)
+
+    def clear(self) -> None:
+        """Remove every module."""
+        self._modules.clear()
+
+    def keys(self) -> Iterable[str]:
+        """Return the names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Module]:
+        """Return the modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """Return the pairs of name and module."""
+        return self._modules.items()

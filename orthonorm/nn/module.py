@@ -1,0 +1,584 @@
+"""The base class of every layer and model."""
+import itertools
+from collections.abc import Mapping
+from typing import Any, Callable, Iterator, NamedTuple, TypeVar
+
+import numpy as np
+from autograd.extend import Box
+
+from .parameter import Parameter, scope
+
+M = TypeVar("M", bound="Module")
+
+
+class IncompatibleKeys(NamedTuple):
+    """What :meth:`Module.load_state_dict` could not match."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class RemovableHandle:
+    """Returned by the ``register_*_hook`` methods; `remove` takes the hook away again."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict):
+        self._hooks = hooks
+        self.id = next(self._ids)
+
+    def remove(self) -> None:
+        """Remove the hook. Removing it twice does nothing."""
+        self._hooks.pop(self.id, None)
+
+
+class Module:
+    """A function with parameters: the base class of every layer and model.
+
+    A subclass calls ``super().__init__()``, assigns its parameters, buffers and submodules as
+    attributes, and defines ``forward``. Calling the module calls ``forward``.
+
+    Reading ``module.weight`` gives the array (inside a differentiated call, the autograd tracer), not
+    the :class:`Parameter`, which is ``module._parameters["weight"]``.
+
+    Attributes
+    ----------
+    training : bool
+        Whether the module is in training mode; see :meth:`train`.
+
+    Examples
+    --------
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = Parameter(np.array([2.0, 3.0]))
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> scale = Scale()
+    >>> scale(np.ones(2))
+    array([2., 3.])
+    >>> [name for name, parameter in scale.named_parameters()]
+    ['factor']
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        set_plainly = super().__setattr__
+        set_plainly("training", True)
+        for slot in ("_parameters", "_buffers", "_modules",
+                     "_forward_pre_hooks", "_forward_hooks", "_load_state_dict_pre_hooks"):
+            set_plainly(slot, {})
+        set_plainly("_non_persistent_buffers_set", set())
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the module's output. Every subclass defines its own."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the "forward" function')
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for pre_hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
+            if with_kwargs:
+                result = pre_hook(self, args, kwargs)
+                if result is not None:
+                    args, kwargs = result
+            else:
+                result = pre_hook(self, args)
+                if result is not None:
+                    args = result if isinstance(result, tuple) else (result,)
+        output = self.forward(*args, **kwargs)
+        for hook, with_kwargs in tuple(self._forward_hooks.values()):
+            given = (args, kwargs) if with_kwargs else (args,)
+            result = hook(self, *given, output)
+            if result is not None:
+                output = result
+        return output
+
+    # -- attributes --------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        state = self.__dict__
+        if name in state.get("_parameters", ()):
+            parameter = state["_parameters"][name]
+            return None if parameter is None else parameter.data
+        if name in state.get("_buffers", ()):
+            return scope.substitutes.get((self, name), state["_buffers"][name])
+        if name in state.get("_modules", ()):
+            return state["_modules"][name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, (Parameter, Module)) and "_parameters" not in self.__dict__:
+            kind = "parameters" if isinstance(value, Parameter) else "module"
+            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+        if isinstance(value, Parameter):
+            self._forget(name, but="_parameters")
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._forget(name, but="_modules")
+            self._modules[name] = value
+        elif name in self.__dict__.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{type(value).__name__}' as parameter '{name}' (Parameter or None "
+                    f"expected); to change its value, write into module.{name}[...] or set "
+                    f"module._parameters['{name}'].data"
+                )
+            self._parameters[name] = None
+        elif name in self.__dict__.get("_modules", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{type(value).__name__}' as child module '{name}' "
+                    "(Module or None expected)"
+                )
+            self._modules[name] = None
+        elif name in self.__dict__.get("_buffers", ()):
+            _check_buffer(name, value)
+            if (self, name) in scope.substitutes:
+                scope.substitutes[self, name] = value
+            else:
+                self._buffers[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        for registry in (self._parameters, self._buffers, self._modules):
+            if name in registry:
+                del registry[name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        super().__delattr__(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+
+    def _forget(self, name: str, but: str) -> None:
+        """Take `name` out of every registry but one, which will hold it."""
+        self.__dict__.pop(name, None)
+        for registry in {"_parameters", "_buffers", "_modules"} - {but}:
+            self.__dict__[registry].pop(name, None)
+
+    def _check_new_name(self, name: str, kind: str, registry: dict) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
+        if "." in name:
+            raise KeyError(f'{kind} name can\'t contain ".", got "{name}"')
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+        if hasattr(self, name) and name not in registry:
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter, or the empty place of one.
+
+        Parameters
+        ----------
+        name : str
+        param : Parameter or None
+            With None, ``module.name`` is None and the state dict has no such key.
+
+        Raises
+        ------
+        TypeError
+            If `name` is not a string or `param` not a `Parameter`.
+        KeyError
+            If `name` is empty, contains a dot, or is an attribute already.
+        """
+        self._check_new_name(name, "parameter", self._parameters)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{type(param).__name__}' object to parameter '{name}' "
+                "(Parameter or None required)"
+            )
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: np.ndarray | None, persistent: bool = True) -> None:
+        """Add an array that belongs to the module's state but is not trained.
+
+        Parameters
+        ----------
+        name : str
+        tensor : ndarray or None
+        persistent : bool
+            Whether the state dict has it.
+
+        Raises
+        ------
+        TypeError
+            If `name` is not a string or `tensor` not an array.
+        KeyError
+            If `name` is empty, contains a dot, or is an attribute already.
+        """
+        self._check_new_name(name, "buffer", self._buffers)
+        _check_buffer(name, tensor)
+        self._buffers[name] = tensor
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def register_module(self, name: str, module: "Module | None") -> None:
+        """Add a submodule.
+
+        Parameters
+        ----------
+        name : str
+        module : Module or None
+
+        Raises
+        ------
+        TypeError
+            If `name` is not a string or `module` not a `Module`.
+        KeyError
+            If `name` is empty, contains a dot, or is an attribute already.
+        """
+        self._check_new_name(name, "module", self._modules)
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._modules[name] = module
+
+    add_module = register_module
+
+    # -- hooks -------------------------------------------------------------------------------------
+
+    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
+                                  with_kwargs: bool = False) -> RemovableHandle:
+        """Call ``hook(module, args)`` before each ``forward``; what it returns replaces `args`.
+
+        Parameters
+        ----------
+        hook : callable
+            Returns None, the new positional arguments as a tuple, or a single one.
+        prepend : bool
+            Whether it runs before the hooks already there.
+        with_kwargs : bool
+            Call ``hook(module, args, kwargs)``, which returns None or ``(args, kwargs)``.
+
+        Returns
+        -------
+        RemovableHandle
+        """
+        return _add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+
+    def register_forward_hook(self, hook: Callable, *, prepend: bool = False,
+                              with_kwargs: bool = False) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after each ``forward``; its result replaces the output.
+
+        Parameters
+        ----------
+        hook : callable
+            Returns None or the new output.
+        prepend : bool
+            Whether it runs before the hooks already there.
+        with_kwargs : bool
+            Call ``hook(module, args, kwargs, output)``.
+
+        Returns
+        -------
+        RemovableHandle
+        """
+        return _add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call ``hook(state_dict, prefix)`` before a state dict is read; it may change the dict."""
+        return _add_hook(self._load_state_dict_pre_hooks, hook, False)
+
+    # -- walking the tree --------------------------------------------------------------------------
+
+    def named_modules(self, memo: set | None = None, prefix: str = "",
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, "Module"]]:
+        """Yield the name and module of this module and of all below it.
+
+        Parameters
+        ----------
+        memo : set, optional
+            Modules to leave out.
+        prefix : str
+            Put before each name.
+        remove_duplicate : bool
+            Whether a module that occurs twice is yielded once.
+        """
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                below = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(memo, below, remove_duplicate)
+
+    def modules(self) -> Iterator["Module"]:
+        """Yield this module and all below it."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """Yield the name and module of each direct submodule."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator["Module"]:
+        """Yield each direct submodule."""
+        for _, module in self.named_children():
+            yield module
+
+    def named_parameters(self, prefix: str = "", recurse: bool = True,
+                         remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """Yield the name and :class:`Parameter` of each parameter.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before each name.
+        recurse : bool
+            Whether to include the submodules'.
+        remove_duplicate : bool
+            Whether a parameter that occurs twice is yielded once.
+        """
+        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Yield each parameter."""
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True,
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the name and array of each buffer; the arguments are those of `named_parameters`."""
+        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[np.ndarray]:
+        """Yield each buffer."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def _named_members(self, registry: str, prefix: str, recurse: bool,
+                       remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
+            for name, member in module.__dict__[registry].items():
+                if member is None or id(member) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(member))
+                yield (f"{path}.{name}" if path else name), member
+
+    def get_submodule(self, target: str) -> "Module":
+        """Return the submodule of a dotted name; the module itself for ``""``.
+
+        Raises
+        ------
+        AttributeError
+            If there is none of that name.
+        """
+        module = self
+        for name in target.split(".") if target else ():
+            child = module._modules.get(name)
+            if child is None:
+                raise AttributeError(f"{type(module).__name__} has no submodule `{name}`")
+            module = child
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """Return the :class:`Parameter` of a dotted name.
+
+        Raises
+        ------
+        AttributeError
+            If there is none of that name.
+        """
+        path, _, name = target.rpartition(".")
+        parameter = self.get_submodule(path)._parameters.get(name)
+        if parameter is None:
+            raise AttributeError(f"{type(self).__name__} has no parameter `{target}`")
+        return parameter
+
+    def apply(self: M, fn: Callable[["Module"], Any]) -> M:
+        """Call `fn` on each submodule, then on this module, and return the module."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    # -- modes -------------------------------------------------------------------------------------
+
+    def train(self: M, mode: bool = True) -> M:
+        """Set training mode (or evaluation mode) here and below, and return the module.
+
+        Parameters
+        ----------
+        mode : bool
+
+        Raises
+        ------
+        ValueError
+            If `mode` is not a bool.
+        """
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self: M) -> M:
+        """Set evaluation mode here and below, and return the module."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Set `requires_grad` of every parameter, and return the module."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    # -- state -------------------------------------------------------------------------------------
+
+    def _state(self, prefix: str = "") -> dict[str, tuple["Module", str]]:
+        """Map each key of the state dict to the module and name that hold it."""
+        state = {}
+        for path, module in self.named_modules(None, prefix, remove_duplicate=False):
+            persistent = (name for name in module._buffers
+                          if name not in module._non_persistent_buffers_set)
+            for name in itertools.chain(module._parameters, persistent):
+                if (module._parameters.get(name) is not None
+                        or module._buffers.get(name) is not None):
+                    state[f"{path}.{name}" if path else name] = module, name
+        return state
+
+    def state_dict(self, *, prefix: str = "") -> dict[str, np.ndarray]:
+        """Copy every parameter and persistent buffer into a flat dict, under PyTorch's keys.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before each key.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        return {prefix + key: _value(*place).copy() for key, place in self._state().items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Copy parameters and buffers from a flat dict. If anything is wrong, nothing is changed.
+
+        Parameters
+        ----------
+        state_dict : dict of str to array_like
+            Anything `numpy.asarray` takes, so that a PyTorch state dict on the CPU does. Values are
+            converted to the dtype that the module has.
+        strict : bool
+            Whether missing and unexpected keys are errors.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The missing and the unexpected keys.
+
+        Raises
+        ------
+        TypeError
+            If `state_dict` is not a mapping.
+        RuntimeError
+            If a value has the wrong shape, or cannot be converted without losing an imaginary part or
+            more; with `strict`, if a key is missing or unexpected.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        given = dict(state_dict)
+        for path, module in self.named_modules():
+            for hook in module._load_state_dict_pre_hooks.values():
+                hook(given, f"{path}." if path else "")
+        places = self._state()
+        keys = IncompatibleKeys([key for key in places if key not in given],
+                                [key for key in given if key not in places])
+        errors = []
+        if strict and keys.missing_keys:
+            errors.append("Missing key(s) in state_dict: " + _quoted(keys.missing_keys))
+        if strict and keys.unexpected_keys:
+            errors.append("Unexpected key(s) in state_dict: " + _quoted(keys.unexpected_keys))
+        loaded = {}
+        for key in places.keys() & given.keys():
+            try:
+                loaded[key] = _fitted(key, given[key], _value(*places[key]))
+            except (TypeError, ValueError, RuntimeError) as error:
+                errors.append(str(error))
+        if errors:
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
+            )
+        for key, value in loaded.items():
+            module, name = places[key]
+            if name in module._parameters:
+                module._parameters[name].data = value
+            else:
+                module._buffers[name] = value
+        return keys
+
+    # -- printing ----------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """Return what stands between the brackets of the module's `repr`."""
+        return ""
+
+    def _children_lines(self) -> list[str]:
+        return [_indented(f"({name}): {module!r}") for name, module in self._modules.items()]
+
+    def __repr__(self) -> str:
+        extra, children = self.extra_repr(), self._children_lines()
+        if not children and "\n" not in extra:
+            return f"{type(self).__name__}({extra})"
+        lines = extra.split("\n") if extra else []
+        return "\n  ".join([f"{type(self).__name__}(", *lines, *children]) + "\n)"
+
+
+def _add_hook(hooks: dict, hook: Any, prepend: bool) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    later = dict(hooks) if prepend else {}
+    if prepend:
+        hooks.clear()
+    hooks[handle.id] = hook
+    hooks.update(later)
+    return handle
+
+
+def _check_buffer(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, (np.ndarray, Box)):
+        raise TypeError(
+            f"cannot assign '{type(value).__name__}' object to buffer '{name}' "
+            "(ndarray or None required)"
+        )
+
+
+def _value(module: Module, name: str) -> np.ndarray:
+    parameter = module._parameters.get(name)
+    return module._buffers[name] if parameter is None else parameter._data
+
+
+def _fitted(key: str, value: Any, current: np.ndarray) -> np.ndarray:
+    """Copy `value` into an array of the shape and dtype of `current`, or raise."""
+    array = np.asarray(value)
+    if array.shape != current.shape:
+        raise ValueError(
+            f"size mismatch for {key}: copying a param with shape {array.shape} from checkpoint, "
+            f"the shape in current model is {current.shape}."
+        )
+    if not np.can_cast(array.dtype, current.dtype, casting="same_kind"):
+        raise TypeError(
+            f"dtype mismatch for {key}: {array.dtype} in the checkpoint cannot be converted to "
+            f"{current.dtype}, the dtype in the current model."
+        )
+    return array.astype(current.dtype)
+
+
+def _quoted(keys: list[str]) -> str:
+    return ", ".join(f'"{key}"' for key in keys) + ". "
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")

@@ -1,0 +1,4 @@
+"""Parametrizations of the parameters of modules."""
+from . import parametrizations, parametrize
+
+__all__ = ["parametrizations", "parametrize"]

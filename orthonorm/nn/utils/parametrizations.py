@@ -1,0 +1,388 @@
+"""Orthogonal weights, spectral normalisation, weight normalisation."""
+import functools
+from typing import Any
+
+import autograd.numpy as np
+
+from ... import core, gradients
+from ...core.matrices import H, as_matrices, check_finite, mT
+from ...core.spectral import unit_vector
+from ...gradients.rules import cast
+from ..module import Module
+from .parametrize import register_parametrization
+
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
+
+ORTHOGONAL_MAPS = {
+    "matrix_exp": gradients.matrix_exp,
+    "cayley": gradients.cayley,
+    "householder": gradients.householder,
+}
+
+
+# ---------------------------------------------------------------------------------------------------
+# Orthogonal weights
+# ---------------------------------------------------------------------------------------------------
+
+def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None = None, *,
+               use_trivialization: bool = True, rng: Any = None) -> Module:
+    r"""Keep a matrix, or each matrix of a stack, orthogonal (unitary where it is complex).
+
+    Parameters
+    ----------
+    module : Module
+        Changed in place.
+    name : str
+        The parameter or buffer, of shape (..., n, k).
+    orthogonal_map : {"matrix_exp", "cayley", "householder"}, optional
+        How an unconstrained matrix becomes an orthogonal one: :func:`orthonorm.core.matrix_exp`,
+        :func:`orthonorm.core.cayley` or :func:`orthonorm.core.householder`. Default: "matrix_exp" for
+        square or complex matrices, "householder" otherwise.
+    use_trivialization : bool
+        Multiply the map by an orthogonal ``base``, so that training starts where the map is best
+        behaved, at the identity: the dynamic trivialization of [1]_.
+    rng : None, int or numpy.random.Generator
+        Chooses the columns that complete a tall weight to a square ``base``.
+
+    Returns
+    -------
+    Module
+        `module`; its weight has orthonormal columns where n >= k, orthonormal rows where n < k.
+
+    Raises
+    ------
+    ValueError
+        If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
+        `orthogonal_map` is not one of the three; if it is "householder" and the tensor complex.
+
+    Notes
+    -----
+    The weight is :math:`\mathrm{base} \cdot f(X)`, X being ``parametrizations.weight.original`` and
+    base the n x n buffer ``parametrizations.weight.0.base``, constant while training.
+
+    Start: with trivialization, or with "householder", the present weight if it is orthogonal, else
+    the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient weight
+    this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the present weight.
+
+    Assigning, ``module.weight = Q``, sets the weight to Q, or to its orthogonal factor.
+
+    References
+    ----------
+    .. [1] M. Lezcano-Casado, "Trivializations for gradient-based optimization on manifolds",
+       NeurIPS 2019.
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> layer = orthogonal(nn.Linear(20, 40, rng=0))
+    >>> layer
+    ParametrizedLinear(
+      in_features=20, out_features=40, bias=True
+      (parametrizations): ModuleDict(
+        (weight): ParametrizationList(
+          (0): _Orthogonal()
+        )
+      )
+    )
+    >>> Q = layer.weight
+    >>> bool(np.linalg.norm(Q.T @ Q - np.eye(20)) < 1e-13)
+    True
+    """
+    weight = _tensor(module, name)
+    if np.ndim(weight) < 2:
+        raise ValueError(
+            f"Expected a matrix or batch of matrices. Got a tensor of {np.ndim(weight)} dimensions."
+        )
+    weight = as_matrices(gradients.stop_gradient(weight), name)
+    if orthogonal_map is None:
+        square = weight.shape[-2] == weight.shape[-1]
+        orthogonal_map = "matrix_exp" if square or np.iscomplexobj(weight) else "householder"
+    if orthogonal_map not in ORTHOGONAL_MAPS:
+        names = ", ".join(f'"{known}"' for known in ORTHOGONAL_MAPS)
+        raise ValueError(f"orthogonal_map has to be one of {names}. Got: {orthogonal_map}")
+    parametrization = _Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization,
+                                  rng=rng)
+    return register_parametrization(module, name, parametrization, unsafe=True)
+
+
+class _Orthogonal(Module):
+    def __init__(self, weight: Any, orthogonal_map: str, *, use_trivialization: bool = True,
+                 rng: Any = None):
+        super().__init__()
+        if orthogonal_map == "householder" and np.iscomplexobj(weight):
+            raise ValueError("The householder parametrization does not support complex tensors.")
+        self.shape = weight.shape
+        self.orthogonal_map = orthogonal_map
+        self.use_trivialization = use_trivialization
+        self.rng = np.random.default_rng(rng)
+        if use_trivialization:
+            self.register_buffer("base", None)
+
+    def forward(self, X: Any) -> Any:
+        Q = ORTHOGONAL_MAPS[self.orthogonal_map](X)
+        # On top of another parametrization there is no base until one is assigned.
+        if not self.use_trivialization or self.base is None:
+            return Q
+        if X.shape[-2] < X.shape[-1]:
+            return np.swapaxes(self.base @ np.swapaxes(Q, -1, -2), -1, -2)
+        return self.base @ Q
+
+    def right_inverse(self, Q: Any) -> Any:
+        if Q.shape != self.shape:
+            raise ValueError(
+                f"Expected a matrix or batch of matrices of shape {self.shape}. "
+                f"Got a tensor of shape {Q.shape}."
+            )
+        Q = as_matrices(Q, "the assigned value")
+        if self.use_trivialization:
+            self.base = _completed(mT(Q) if Q.shape[-2] < Q.shape[-1] else Q, self.rng)
+            # Minus the identity is mapped to the identity by all three maps.
+            return np.zeros_like(Q) - np.eye(*Q.shape[-2:], dtype=Q.dtype)
+        if self.orthogonal_map != "householder":
+            raise NotImplementedError(
+                "It is not possible to assign to the matrix exponential or the Cayley "
+                "parametrizations when use_trivialization=False."
+            )
+        return core.householder_inverse(Q)
+
+
+def _completed(Q: Any, rng: Any) -> Any:
+    """Return square orthogonal matrices whose first columns are (the orthogonal factor of) tall Q."""
+    n, k = Q.shape[-2:]
+    if n == k:
+        return Q.copy() if _is_orthogonal(Q) else core.orthonormalize(Q)
+    filling = rng.standard_normal(Q.shape[:-2] + (n, n - k)).astype(Q.dtype)
+    return core.orthonormalize(np.concatenate((Q, filling), axis=-1))
+
+
+def _is_orthogonal(Q: Any) -> bool:
+    n, k = Q.shape[-2:]
+    tolerance = 10 * n * np.finfo(Q.dtype).eps
+    return np.allclose(H(Q) @ Q, np.eye(k, dtype=Q.dtype), atol=tolerance)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Spectral normalisation
+# ---------------------------------------------------------------------------------------------------
+
+def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int = 1,
+                  eps: float = 1e-12, dim: int | None = None, *, rng: Any = None) -> Module:
+    r"""Divide a weight by an estimate of its largest singular value.
+
+    Parameters
+    ----------
+    module : Module
+        Changed in place.
+    name : str
+        The parameter or buffer. With more than two dimensions it is read as a matrix whose rows are
+        `dim`; with one, it is divided by its norm.
+    n_power_iterations : int
+        Power iterations each time the weight is read in training mode. In evaluation mode there are
+        none.
+    eps : float
+        Norms smaller than this are replaced by it.
+    dim : int, optional
+        The dimension of the outputs. Default: 0, and 1 for transposed convolutions.
+    rng : None, int or numpy.random.Generator
+        Chooses the start of the power iteration.
+
+    Returns
+    -------
+    Module
+        `module`; its weight has a spectral norm near 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive.
+    IndexError
+        If `dim` is out of range.
+
+    Notes
+    -----
+    The weight is :math:`W / \sigma`, :math:`\sigma = u^H W v`, where W is
+    ``parametrizations.weight.original``, and the buffers u and v,
+    ``parametrizations.weight.0._u`` and ``_v``, follow its leading singular vectors by
+    :func:`orthonorm.core.power_iteration`: 15 times on registration, then `n_power_iterations` at
+    each reading. They are constants to every derivative [1]_. A zero weight stays zero (PyTorch's
+    becomes NaN).
+
+    Assigning, ``module.weight = W``, sets ``original``.
+
+    References
+    ----------
+    .. [1] T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, "Spectral normalization for generative
+       adversarial networks", ICLR 2018.
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> layer = spectral_norm(nn.Linear(20, 40, rng=0), rng=0)
+    >>> layer
+    ParametrizedLinear(
+      in_features=20, out_features=40, bias=True
+      (parametrizations): ModuleDict(
+        (weight): ParametrizationList(
+          (0): _SpectralNorm()
+        )
+      )
+    )
+    >>> bool(abs(np.linalg.norm(layer.weight, 2) - 1) < 0.05)
+    True
+    """
+    weight = _tensor(module, name)
+    if dim is None:
+        dim = 1 if getattr(module, "transposed", False) else 0  # transposed convolutions say so
+    parametrization = _SpectralNorm(weight, n_power_iterations, dim, eps, rng=rng)
+    return register_parametrization(module, name, parametrization)
+
+
+class _SpectralNorm(Module):
+    def __init__(self, weight: Any, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12, *,
+                 rng: Any = None):
+        super().__init__()
+        ndim = weight.ndim
+        if not -ndim <= dim < ndim:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
+                f"{dim})"
+            )
+        if n_power_iterations <= 0:
+            raise ValueError(
+                "Expected n_power_iterations to be positive, but got "
+                f"n_power_iterations={n_power_iterations}"
+            )
+        self.dim = dim % ndim
+        self.eps = eps
+        self.n_power_iterations = n_power_iterations
+        if ndim > 1:
+            rng = np.random.default_rng(rng)
+            W = gradients.stop_gradient(self._as_matrix(weight))
+            start = (unit_vector(size, W.dtype, rng) for size in W.shape)
+            u, v = core.power_iteration(W, *start, n_power_iterations=15, eps=eps)
+            self.register_buffer("_u", u)
+            self.register_buffer("_v", v)
+
+    def forward(self, weight: Any) -> Any:
+        if weight.ndim == 1:
+            return _normalize(weight, self.eps)
+        W = self._as_matrix(weight)
+        if self.training:
+            self._u, self._v = gradients.power_iteration(
+                W, self._u, self._v, self.n_power_iterations, self.eps)
+        return self._from_matrix(gradients.spectral_normalize(W, self._u, self._v), weight.shape)
+
+    def right_inverse(self, value: Any) -> Any:
+        return check_finite(value, "the weight")
+
+    def _as_matrix(self, weight: Any) -> Any:
+        W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
+        return W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
+
+    def _from_matrix(self, W: Any, shape: tuple[int, ...]) -> Any:
+        others = shape[:self.dim] + shape[self.dim + 1:]
+        W = W if W.ndim == len(shape) else np.reshape(W, (shape[self.dim], *others))
+        return np.moveaxis(W, 0, self.dim) if self.dim else W
+
+
+def _normalize(x: Any, eps: float) -> Any:
+    norm = np.sqrt(np.sum(np.real(x * np.conj(x))))
+    return x / norm if norm > eps else x / eps
+
+
+# ---------------------------------------------------------------------------------------------------
+# Weight normalisation
+# ---------------------------------------------------------------------------------------------------
+
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+    r"""Train the length of a weight apart from its direction.
+
+    Parameters
+    ----------
+    module : Module
+        Changed in place.
+    name : str
+        The parameter or buffer.
+    dim : int or None
+        The weight has one length for each index of this dimension; None, or -1 as in PyTorch, gives
+        the whole tensor a single length.
+
+    Returns
+    -------
+    Module
+        `module`; its weight is :math:`g \, v / \|v\|` with g ``parametrizations.weight.original0``
+        and v ``parametrizations.weight.original1``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such tensor, or it is complex (PyTorch's has no complex form either).
+    IndexError
+        If `dim` is out of range.
+
+    Notes
+    -----
+    A slice of v that is zero has no direction: the weight there is zero, and PyTorch's NaN. State
+    dicts with the older keys ``weight_g`` and ``weight_v`` are understood.
+
+    References
+    ----------
+    .. [1] T. Salimans, D. P. Kingma, "Weight normalization: a simple reparameterization to accelerate
+       training of deep neural networks", NeurIPS 2016.
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> layer = weight_norm(nn.Linear(20, 40))
+    >>> layer.parametrizations.weight.original0.shape
+    (40, 1)
+    >>> layer.parametrizations.weight.original1.shape
+    (40, 20)
+    """
+    register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+    module._register_load_state_dict_pre_hook(functools.partial(_rename_old_keys, name))
+    return module
+
+
+def _rename_old_keys(name: str, state_dict: dict, prefix: str) -> None:
+    old = [f"{prefix}{name}_g", f"{prefix}{name}_v"]
+    if all(key in state_dict for key in old):
+        for i, key in enumerate(old):
+            state_dict[f"{prefix}parametrizations.{name}.original{i}"] = state_dict.pop(key)
+
+
+class _WeightNorm(Module):
+    def __init__(self, dim: int | None = 0):
+        super().__init__()
+        self.dim = -1 if dim is None else dim
+
+    def forward(self, weight_g: Any, weight_v: Any) -> Any:
+        norm = self._norm(weight_v)
+        return weight_v * (weight_g / (norm + cast(norm == 0, norm.dtype)))
+
+    def right_inverse(self, weight: Any) -> tuple[Any, Any]:
+        if np.iscomplexobj(weight):
+            raise ValueError(f"weight_norm needs a real weight, got {weight.dtype}")
+        return self._norm(weight), check_finite(weight, "the weight")
+
+    def _norm(self, v: Any) -> Any:
+        if self.dim == -1:
+            squares = np.sum(v * v)
+        else:
+            if not -v.ndim <= self.dim < v.ndim:
+                raise IndexError(
+                    f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
+                    f"but got {self.dim})"
+                )
+            others = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
+            squares = np.sum(v * v, axis=others, keepdims=True)
+        # The root has no derivative at zero, where the direction of v does not matter anyway.
+        zero = cast(squares == 0, squares.dtype)
+        return np.sqrt(squares + zero) * (1 - zero)
+
+
+def _tensor(module: Module, name: str) -> Any:
+    weight = getattr(module, name, None)
+    if not hasattr(weight, "ndim"):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    return weight
