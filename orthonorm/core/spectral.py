@@ -180,4 +180,5 @@ def unit_vector(size: int, dtype: Any, rng: np.random.Generator) -> np.ndarray:
     x = rng.standard_normal(size)
     if np.issubdtype(dtype, np.complexfloating):
         x = x + 1j * rng.standard_normal(size)
-    return (x / max(np.linalg.norm(x), 1e-300)).astype(dtype)
+    norm = np.linalg.norm(x)
+    return (x / norm if size else x).astype(dtype)

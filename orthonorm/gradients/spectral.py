@@ -43,7 +43,9 @@ def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
     return core.power_iteration(*values, n_power_iterations=n_power_iterations, eps=eps)
 
 
-@primitive
+_spectral_normalize = primitive(core.spectral_normalize)
+
+
 def spectral_normalize(W, u, v):
     r"""Differentiable :func:`orthonorm.core.spectral_normalize`.
 
@@ -84,7 +86,7 @@ def spectral_normalize(W, u, v):
     array([[-0.125,  0.25 ],
            [ 0.25 ,  0.25 ]])
     """
-    return core.spectral_normalize(W, u, v)
+    return _spectral_normalize(W, u, v)
 
 
 def _sigma(W, u, v):
@@ -105,5 +107,5 @@ def _spectral_normalize_jvp(dW, P, W, u, v):
     return (dW - (np.conj(u) @ (dW @ v)) * P) / _sigma(W, u, v)
 
 
-defvjp(spectral_normalize, _spectral_normalize_vjp)
-defjvp(spectral_normalize, _spectral_normalize_jvp)
+defvjp(_spectral_normalize, _spectral_normalize_vjp)
+defjvp(_spectral_normalize, _spectral_normalize_jvp)

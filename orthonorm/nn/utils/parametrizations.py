@@ -238,6 +238,9 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
 
 
 class _SpectralNorm(Module):
+    _u: Any
+    _v: Any
+
     def __init__(self, weight: Any, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12, *,
                  rng: Any = None):
         super().__init__()
@@ -258,8 +261,8 @@ class _SpectralNorm(Module):
         if ndim > 1:
             rng = np.random.default_rng(rng)
             W = gradients.stop_gradient(self._as_matrix(weight))
-            start = (unit_vector(size, W.dtype, rng) for size in W.shape)
-            u, v = core.power_iteration(W, *start, n_power_iterations=15, eps=eps)
+            u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
+            u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
             self.register_buffer("_u", u)
             self.register_buffer("_v", v)
 

@@ -248,11 +248,11 @@ class _Parametrized:
 
     def __reduce__(self) -> tuple:
         # The class is made at run time: copy and pickle find it through the one it was made from.
-        return _new_parametrized, (type_before_parametrizations(self),), self.__dict__
+        return _new_parametrized, (type(self).__mro__[2],), self.__dict__
 
 
 @functools.cache
-def _parametrized_class(cls: type) -> type:
+def _parametrized_class(cls: Any) -> Any:
     return type(f"Parametrized{cls.__name__}", (_Parametrized, cls), {"__module__": cls.__module__})
 
 
@@ -508,7 +508,7 @@ def remove_parametrizations(module: Module, tensor_name: str,
     return module
 
 
-def type_before_parametrizations(module: Module) -> type:
+def type_before_parametrizations(module: Module) -> Any:
     """Return the class that a module has when nothing in it is parametrized.
 
     Parameters
