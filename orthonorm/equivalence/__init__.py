@@ -1,0 +1,9 @@
+"""The comparison with PyTorch: the same programs run by both libraries, the answers compared.
+
+* :mod:`.cases`: what is compared, as data;
+* :mod:`.programs`: what is run for each case, written once for both libraries;
+* :mod:`.libraries`: orthonorm and PyTorch behind the few operations that the programs need;
+* :mod:`.recording`: PyTorch's recorded answers, one compressed file;
+* :mod:`.record`: the recorder (needs PyTorch): ``python -m orthonorm.equivalence.record``;
+* :mod:`.report`: the comparison, and the table it prints: ``python -m orthonorm equivalence``.
+"""

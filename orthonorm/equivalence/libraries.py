@@ -1,0 +1,118 @@
+"""orthonorm and PyTorch behind the few operations that the programs need."""
+from typing import Any
+
+import autograd.numpy as np
+
+from .. import nn
+from ..func import value_and_grad
+from ..gradients import stop_gradient
+from ..nn.utils import parametrizations, parametrize
+
+
+class Orthonorm:
+    """This package."""
+
+    orthogonal = staticmethod(parametrizations.orthogonal)
+    spectral_norm = staticmethod(parametrizations.spectral_norm)
+    weight_norm = staticmethod(parametrizations.weight_norm)
+
+    def module(self, **arrays: Any) -> Any:
+        """Make a module with the arrays as parameters."""
+        module = nn.Module()
+        for name, array in arrays.items():
+            setattr(module, name, nn.Parameter(array.copy()))
+        return module
+
+    def load(self, module: Any, state: dict[str, Any]) -> None:
+        """Set some entries of the state dict."""
+        module.load_state_dict({**module.state_dict(), **state})
+
+    def state(self, module: Any) -> dict[str, Any]:
+        """Return the state dict as arrays."""
+        return module.state_dict()
+
+    def weight(self, module: Any) -> Any:
+        """Read the weight once."""
+        return np.array(module.weight)
+
+    def weight_and_gradients(self, module: Any, cotangent: Any) -> tuple[Any, dict[str, Any]]:
+        """Read the weight once; differentiate Re tr(cotangent^H weight) by every parameter."""
+        read = []
+
+        def loss() -> Any:
+            weight = module.weight
+            read.append(stop_gradient(weight))
+            return np.sum(np.real(np.conj(cotangent) * weight))
+
+        _, gradients = value_and_grad(loss, module)()
+        return np.array(read[0]), gradients
+
+    def assign(self, module: Any, value: Any) -> str:
+        """Assign to the weight; return the name of the error that it raises, or ""."""
+        try:
+            module.weight = value
+        except Exception as error:
+            return type(error).__name__
+        return ""
+
+    def remove(self, module: Any) -> None:
+        """Remove the parametrizations of the weight, which keeps its value."""
+        parametrize.remove_parametrizations(module, "weight")
+
+
+class PyTorch:
+    """PyTorch, which must be installed."""
+
+    def __init__(self) -> None:
+        import torch
+        from torch.nn.utils import parametrizations, parametrize
+        self._torch = torch
+        self._parametrize = parametrize
+        self.version = torch.__version__.partition("+")[0]
+        self.orthogonal = parametrizations.orthogonal
+        self.spectral_norm = parametrizations.spectral_norm
+        self.weight_norm = parametrizations.weight_norm
+
+    def _tensor(self, array: Any) -> Any:
+        return self._torch.from_numpy(np.array(array, order="C"))
+
+    def module(self, **arrays: Any) -> Any:
+        """Make a module with the arrays as parameters."""
+        module = self._torch.nn.Module()
+        for name, array in arrays.items():
+            setattr(module, name, self._torch.nn.Parameter(self._tensor(array)))
+        return module
+
+    def load(self, module: Any, state: dict[str, Any]) -> None:
+        """Set some entries of the state dict."""
+        given = {key: self._tensor(value) for key, value in state.items()}
+        module.load_state_dict({**module.state_dict(), **given})
+
+    def state(self, module: Any) -> dict[str, Any]:
+        """Return the state dict as arrays."""
+        return {key: value.numpy().copy() for key, value in module.state_dict().items()}
+
+    def weight(self, module: Any) -> Any:
+        """Read the weight once."""
+        return module.weight.detach().resolve_conj().numpy().copy()
+
+    def weight_and_gradients(self, module: Any, cotangent: Any) -> tuple[Any, dict[str, Any]]:
+        """Read the weight once; differentiate Re tr(cotangent^H weight) by every parameter."""
+        module.zero_grad()
+        weight = module.weight
+        weight.backward(self._tensor(cotangent))
+        gradients = {name: parameter.grad.resolve_conj().numpy().copy()
+                     for name, parameter in module.named_parameters()}
+        return weight.detach().resolve_conj().numpy().copy(), gradients
+
+    def assign(self, module: Any, value: Any) -> str:
+        """Assign to the weight; return the name of the error that it raises, or ""."""
+        try:
+            module.weight = self._tensor(value)
+        except Exception as error:
+            return type(error).__name__
+        return ""
+
+    def remove(self, module: Any) -> None:
+        """Remove the parametrizations of the weight, which keeps its value."""
+        self._parametrize.remove_parametrizations(module, "weight")

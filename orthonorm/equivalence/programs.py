@@ -1,0 +1,111 @@
+"""What is run for each case, written once for both libraries.
+
+A program gets a library of :mod:`.libraries`, the inputs and the options of its case, and returns what
+is to be compared: arrays, and strings where layouts or errors are. Names that start with ``grad``
+are gradients.
+"""
+import json
+from typing import Any
+
+import numpy as np
+
+ORIGINAL = "parametrizations.weight.original"
+Answers = dict[str, np.ndarray | str]
+
+
+def orthogonal_map(library: Any, inputs: dict[str, np.ndarray], **options: Any) -> Answers:
+    """Value and gradient of the weight, with `original` and base given."""
+    module = library.module(weight=inputs["X"])
+    library.orthogonal(module, **options)
+    state = {ORIGINAL: inputs["X"]}
+    if "Q_base" in inputs:
+        state["parametrizations.weight.0.base"] = inputs["Q_base"]
+    library.load(module, state)
+    weight, gradients = library.weight_and_gradients(module, inputs["cotangent"])
+    return {"weight": weight, "grad": gradients[ORIGINAL]}
+
+
+def assignment(library: Any, inputs: dict[str, np.ndarray], **options: Any) -> Answers:
+    """Registration on a random and on an orthogonal weight; assignment of either; removal."""
+    answers: Answers = {}
+    if options["orthogonal_map"] is None and options["use_trivialization"]:
+        options = {}  # the defaults
+    for start in ("weight", "Q_start"):
+        module = library.module(weight=inputs[start])
+        library.orthogonal(module, **options)
+        answers[f"{start}, registered"] = library.weight(module)
+        for assigned in ("Q", "other"):
+            error = library.assign(module, inputs[assigned])
+            answers[f"{start}, {assigned}, error"] = error
+            answers[f"{start}, {assigned}, weight"] = library.weight(module)
+            answers[f"{start}, {assigned}, original"] = library.state(module)[ORIGINAL]
+        library.remove(module)
+        answers[f"{start}, removed"] = library.weight(module)
+    return answers
+
+
+def spectral_norm_sequence(library: Any, inputs: dict[str, np.ndarray], *, modes: tuple[str, ...],
+                           n_power_iterations: int, dim: int) -> Answers:
+    """Weight, gradient and buffers at each access of a sequence; the weight left by removal."""
+    module = library.module(weight=inputs["weight"])
+    library.spectral_norm(module, n_power_iterations=n_power_iterations, dim=dim)
+    vectors = {f"parametrizations.weight.0._{x}": inputs[x] for x in ("u", "v") if x in inputs}
+    library.load(module, {ORIGINAL: inputs["W"], **vectors})
+    answers: Answers = {}
+    for i, mode in enumerate(modes[:-1]):
+        module.train(mode == "train")
+        weight, gradients = library.weight_and_gradients(module, inputs[f"cotangent{i}"])
+        answers |= {f"{i}, weight": weight, f"grad {i}": gradients[ORIGINAL]}
+        state = library.state(module)
+        answers |= {f"{i}, {key[-2:]}": state[key] for key in vectors}
+    module.train(modes[-1] == "train")
+    library.remove(module)
+    answers["removed"] = library.weight(module)
+    return answers
+
+
+def weight_norm(library: Any, inputs: dict[str, np.ndarray], **options: Any) -> Answers:
+    """Value and gradients, the start of g and v, assignment, removal."""
+    module = library.module(weight=inputs["weight"])
+    library.weight_norm(module, **options)
+    answers: Answers = {key: value for key, value in library.state(module).items()}
+    state = library.state(module)
+    g = state[f"{ORIGINAL}0"]
+    library.load(module, {f"{ORIGINAL}0": 2 * g + g.dtype.type(1)})
+    answers["weight"], gradients = library.weight_and_gradients(module, inputs["cotangent"])
+    answers |= {f"grad {key}": gradient for key, gradient in gradients.items()}
+    answers["error"] = library.assign(module, inputs["other"])
+    answers["assigned"] = library.weight(module)
+    library.remove(module)
+    answers["removed"] = library.weight(module)
+    return answers
+
+
+def chain(library: Any, inputs: dict[str, np.ndarray], *, links: tuple) -> Answers:
+    """Value and gradients of a weight with two parametrizations, in training and evaluation mode."""
+    module = library.module(weight=inputs["weight"])
+    for function, options in links:
+        getattr(library, function)(module, **options)
+    ours = {"base": "Q_base", "_u": "u", "_v": "v", "original": "W", "original1": "W"}
+    state = library.state(module)
+    given = {key: inputs[ours[last]] for key in state if (last := key.rpartition(".")[2]) in ours}
+    library.load(module, given)
+    answers: Answers = {}
+    for mode in ("train", "eval"):
+        module.train(mode == "train")
+        answers[f"{mode}, weight"], gradients = library.weight_and_gradients(
+            module, inputs["cotangent"])
+        answers |= {f"grad {key}, {mode}": gradient for key, gradient in gradients.items()}
+    answers |= {key: value for key, value in library.state(module).items()}
+    return answers
+
+
+def state_dict_layout(library: Any, inputs: dict[str, np.ndarray], *, function: str,
+                      options: dict[str, Any]) -> Answers:
+    """Keys and shapes of the state dict of a parametrized module inside another."""
+    inner = library.module(weight=inputs["weight"], bias=inputs["bias"])
+    getattr(library, function)(inner, **options)
+    outer = library.module(scale=inputs["bias"])
+    outer.inner = inner
+    layout = {key: list(value.shape) for key, value in library.state(outer).items()}
+    return {"layout": json.dumps(layout)}

@@ -1,0 +1,180 @@
+"""The comparison of orthonorm's answers with PyTorch's, and the table it prints."""
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import programs
+from .cases import Case, all_cases
+from .libraries import Orthonorm
+
+# torch.testing.assert_close's defaults (rtol, atol) in single precision; ours, sharper, in double.
+TOLERANCES = {"float32": (1.3e-6, 1e-5), "complex64": (1.3e-6, 1e-5),
+              "float64": (1e-11, 1e-11), "complex128": (1e-11, 1e-11)}
+GRADIENT_TOLERANCES = {**TOLERANCES, "float64": (1e-10, 1e-10), "complex128": (1e-10, 1e-10)}
+
+
+@dataclass
+class Row:
+    """One line of the report: a family in one dtype.
+
+    Attributes
+    ----------
+    cases, arrays : int
+        How many were compared.
+    absolute, relative : float
+        The worst difference of an entry, and the worst relative to the largest entry of its array.
+    worst : str
+        The case and array with the worst relative difference.
+    pytorch_error, our_error : float or None
+        In single precision, the worst distance of each library's answers from the double-precision
+        answer, relative to the largest entry.
+    failures : list of str
+        What differed by more than the tolerance.
+    """
+
+    family: str
+    dtype: str
+    cases: int = 0
+    arrays: int = 0
+    absolute: float = 0.0
+    relative: float = 0.0
+    worst: str = ""
+    pytorch_error: float | None = None
+    our_error: float | None = None
+    failures: list[str] = field(default_factory=list)
+
+
+def compare(recorded: dict[str, Any], cases: Iterable[Case] | None = None) -> list[Row]:
+    """Run every case here and compare with PyTorch's answers.
+
+    Parameters
+    ----------
+    recorded : dict
+        From case id to what :func:`.record.ask_pytorch` returned.
+    cases : iterable of Case, optional
+        By default all.
+
+    Returns
+    -------
+    list of Row
+    """
+    rows: dict[tuple[str, str], Row] = {}
+    library = Orthonorm()
+    for case in all_cases() if cases is None else cases:
+        row = rows.setdefault((case.family, case.dtype), Row(case.family, case.dtype))
+        row.cases += 1
+        if case.id not in recorded:
+            row.failures.append(f"{case.name}: not in the recording")
+            continue
+        theirs = recorded[case.id]
+        try:
+            ours = getattr(programs, case.program)(library, theirs["inputs"], **case.options)
+        except Exception as error:
+            row.failures.append(f"{case.name}: {type(error).__name__}: {error}")
+            continue
+        if ours.keys() != theirs["answers"].keys():
+            row.failures.append(f"{case.name}: answers {sorted(ours.keys())} instead of "
+                                f"{sorted(theirs['answers'].keys())}")
+            continue
+        for name in ours:
+            exact = theirs.get("exact", {}).get(name)
+            _compare_one(row, f"{case.name}: {name}", name.startswith("grad"), ours[name],
+                         theirs["answers"][name], exact)
+    return list(rows.values())
+
+
+def _compare_one(row: Row, name: str, gradient: bool, ours: Any, theirs: Any, exact: Any) -> None:
+    row.arrays += 1
+    if isinstance(theirs, str):
+        if ours != theirs:
+            row.failures.append(f"{name}: {ours!r} instead of {theirs!r}")
+        return
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        row.failures.append(f"{name}: {ours.dtype}{ours.shape} instead of {theirs.dtype}{theirs.shape}")
+        return
+    rtol, atol = (GRADIENT_TOLERANCES if gradient else TOLERANCES)[theirs.dtype.name]
+    difference = np.abs(ours - theirs)
+    if not np.all(difference <= atol + rtol * np.abs(theirs)):
+        row.failures.append(f"{name}: differs by {difference.max():.2e}")
+    row.absolute = max(row.absolute, float(difference.max(initial=0)))
+    relative = _relative(ours, theirs)
+    if relative >= row.relative:
+        row.relative, row.worst = relative, name
+    if exact is not None:
+        row.pytorch_error = max(row.pytorch_error or 0.0, _relative(theirs, exact))
+        row.our_error = max(row.our_error or 0.0, _relative(ours, exact))
+
+
+def _relative(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the largest difference as a fraction of the largest entry of y, or of 1 if y is small."""
+    difference = np.abs(x - y).max(initial=0)
+    return float(difference / max(np.abs(y).max(initial=0), 1)) if np.isfinite(difference) else math.inf
+
+
+def table(rows: list[Row], source: str) -> str:
+    """Format the report.
+
+    Parameters
+    ----------
+    rows : list of Row
+    source : str
+        What the answers were compared with.
+
+    Returns
+    -------
+    str
+    """
+    head = ("family", "dtype", "cases", "worst abs", "worst rel", "PyTorch-exact", "ours-exact", "",
+            "worst case")
+    lines = [head] + [
+        (row.family, row.dtype, str(row.cases), f"{row.absolute:.1e}", f"{row.relative:.1e}",
+         _error(row.pytorch_error), _error(row.our_error), "FAIL" if row.failures else "pass", row.worst)
+        for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    text = [f"orthonorm against {source}", ""]
+    for line in lines:
+        left, numbers, end = line[:2], line[2:7], line[7:]
+        cells = [cell.ljust(width) for cell, width in zip(left, widths)]
+        cells += [cell.rjust(width) for cell, width in zip(numbers, widths[2:])]
+        cells += [cell.ljust(width) for cell, width in zip(end, widths[7:])]
+        text.append("  ".join(cells).rstrip())
+    text.append("")
+    failures = [f"{row.family} {row.dtype}: {failure}" for row in rows for failure in row.failures]
+    text += [f"FAIL {failure}" for failure in failures[:20]]
+    if len(failures) > 20:
+        text.append(f"... and {len(failures) - 20} more")
+    text.append(summary(rows))
+    return "\n".join(text)
+
+
+def summary(rows: list[Row]) -> str:
+    """Return the last line of the report."""
+    cases, arrays = sum(row.cases for row in rows), sum(row.arrays for row in rows)
+    failed = sum(len(row.failures) for row in rows)
+    verdict = f"{failed} differ" if failed else "all equal within tolerance"
+    return f"{cases} cases, {arrays} answers: {verdict}"
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}"
+
+
+def as_json(rows: list[Row], source: str) -> str:
+    """Format the report for machines.
+
+    Parameters
+    ----------
+    rows : list of Row
+    source : str
+
+    Returns
+    -------
+    str
+    """
+    passed = not any(row.failures for row in rows)
+    return json.dumps({"against": source, "passed": passed, "summary": summary(rows),
+                       "families": [vars(row) for row in rows]}, indent=1)
