@@ -38,8 +38,9 @@ def save(path: Path, header: dict[str, Any], answers: dict[str, Any]) -> None:
         return [dtype, offset, list(node.shape)]
 
     index = json.dumps({"header": header, "answers": place(answers)}, separators=(",", ":"))
-    arrays = {dtype: np.concatenate(parts) for dtype, parts in chunks.items()}
-    np.savez_compressed(path, index=np.frombuffer(index.encode(), np.uint8), **arrays)
+    arrays: dict[str, Any] = {dtype: np.concatenate(parts) for dtype, parts in chunks.items()}
+    arrays["index"] = np.frombuffer(index.encode(), np.uint8)
+    np.savez_compressed(path, **arrays)
 
 
 def load(path: Path = PATH) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -352,7 +352,8 @@ def _register_first(module: Module, name: str, parametrization: Module, unsafe: 
     parametrization_list = ParametrizationList([parametrization], original, unsafe=unsafe)
     delattr(module, name)
     if not is_parametrized(module):
-        module.__class__ = _parametrized_class(type(module))
+        parametrized = _parametrized_class(type(module))  # type: ignore[arg-type]
+        module.__class__ = parametrized
         module.parametrizations = ModuleDict()
     module.parametrizations.register_module(name, parametrization_list)
 

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+
+from orthonorm.core import householder, householder_inverse, orthonormalize
+from orthonorm.core.householder import inverse_T, reflectors, upper_half
+from tests import truth
+from tests.helpers import (
+    SHAPES, assert_identical, assert_within, eps, gram_error, peak_memory, real_dtypes, sample, shapes, with_signs,
+)
+
+
+# Products of k reflectors, each applied with an error of a few n eps.
+@real_dtypes
+@shapes
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e4])
+def test_is_the_product_of_reflectors(shape, dtype, scale):
+    X = with_signs(sample(shape, dtype, scale=scale))
+    assert truth.error(householder(X), truth.householder(X)) <= 4 * sum(shape) * eps(dtype)
+
+
+@real_dtypes
+@pytest.mark.parametrize("shape", SHAPES + [(40, 40), (60, 25), (25, 60)], ids=str)
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e2, 1e4])
+def test_is_orthonormal_at_any_scale(shape, dtype, scale):
+    X = with_signs(sample(shape, dtype, scale=scale))
+    assert gram_error(householder(X)) <= 20 * max(shape) * eps(dtype)
+
+
+@real_dtypes
+@pytest.mark.parametrize("shape", [(5, 1), (7, 2)], ids=str)
+def test_huge_input_is_still_mapped_to_a_frame(shape, dtype):
+    huge = float(np.finfo(dtype).max) ** 0.6
+    X = with_signs(sample(shape, dtype, scale=huge))
+    assert gram_error(householder(X)) <= 20 * max(shape) * eps(dtype)
+
+
+@real_dtypes
+def test_diagonal_is_truncated_to_its_integer_part(dtype):
+    X = sample((4, 4), dtype)
+    X[range(4), range(4)] = [2.7, -1.9, 0.9, -0.9]
+    Y = with_signs(X)
+    Y[range(4), range(4)] = 1
+    assert_identical(householder(X), householder(Y) * np.array([2, -1, 0, 0], dtype))
+
+
+@real_dtypes
+def test_what_is_above_the_diagonal_is_not_read(dtype):
+    X = with_signs(sample((5, 3), dtype))
+    Y = X + np.triu(np.full((5, 3), 100, dtype), 1)
+    assert_identical(householder(Y), householder(X))
+    assert_identical(householder(Y.T), householder(X.T))
+
+
+def test_one_column_is_one_reflector():
+    v = np.array([1, 0.5, -2, 0.25])
+    Q = householder(np.array([[-1, 0.5, -2, 0.25]]).T)
+    assert_within(Q[:, 0], -(np.eye(4)[0] - 2 * v / (v @ v)), 1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("function, name", [(householder, "X"), (householder_inverse, "Q")])
+def test_complex_raises(function, name, dtype):
+    with pytest.raises(ValueError, match=f"^{name} must be real"):
+        function(np.eye(3, dtype=dtype))
+
+
+@real_dtypes
+@pytest.mark.parametrize("shape", SHAPES + [(40, 40), (3, 4, 2), (2, 2, 2, 5)], ids=str)
+def test_inverse_undoes_the_map(shape, dtype):
+    X = with_signs(sample(shape, dtype))
+    Q = householder(X)
+    Y = householder_inverse(Q)
+    assert Y.dtype == dtype
+    assert_within(householder(Y), Q, 4 * sum(shape[-2:]) * eps(dtype))
+    assert set(np.unique(np.diagonal(Y, axis1=-2, axis2=-1))) <= {-1, 1}
+
+
+@real_dtypes
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5), (6, 1), (40, 25)], ids=str)
+def test_inverse_orthonormalizes_what_is_not_a_frame(shape, dtype):
+    A = sample(shape, dtype, seed=3)
+    Q = orthonormalize(A)
+    assert_within(householder(householder_inverse(A)), Q, 20 * max(shape) * eps(dtype))
+
+
+@real_dtypes
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5), (1, 1), (4, 1), (1, 4), (2, 5, 3)], ids=str)
+@pytest.mark.parametrize("kind", ["zero", "one zero column", "rank one", "ones", "unit"])
+def test_inverse_of_a_rank_deficient_matrix_is_a_frame(shape, dtype, kind):
+    A = np.zeros(shape, dtype)
+    if kind == "one zero column":
+        A += sample(shape, dtype)
+        A[..., :, -1] = 0
+        A[..., -1, :] = 0
+    elif kind == "rank one":
+        A += sample(shape[:-1] + (1,), dtype) * sample(shape[:-2] + (1, shape[-1]), dtype)
+    elif kind == "ones":
+        A += 1
+    elif kind == "unit":
+        A[..., 0, 0] = 1
+    assert gram_error(householder(householder_inverse(A))) <= 20 * max(shape) * eps(dtype)
+
+
+@real_dtypes
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4)], ids=str)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_inverse_of_the_identity(shape, dtype, sign):
+    """LAPACK does not reflect here, the map always does: it has to turn the signs."""
+    frame = sign * np.eye(*shape, dtype=dtype)
+    assert_identical(householder_inverse(frame), -frame)
+    assert_identical(householder(-frame), frame)
+
+
+def test_inverse_leaves_r_above_the_diagonal():
+    """As LAPACK does: A = Q R with the R of geqrf, whose diagonal may be negative."""
+    A = sample((5, 3))
+    R = np.linalg.qr(A, mode="r")
+    assert_within(np.triu(householder_inverse(A), 1)[:3], np.triu(R, 1), 1e-14)
+
+
+def test_parts_of_the_compact_form():
+    X = sample((5, 3))
+    V = reflectors(X)
+    assert_identical(np.tril(V, -1), np.tril(X, -1))
+    assert_identical(np.triu(V), np.eye(5, 3))
+    G = V.T @ V
+    expected = np.array([[G[0, 0] / 2, G[0, 1], G[0, 2]], [0, G[1, 1] / 2, G[1, 2]], [0, 0, G[2, 2] / 2]])
+    assert_identical(inverse_T(V), expected)
+    assert_identical(upper_half(V), np.array([[0.5, 1, 1], [0, 0.5, 1], [0, 0, 0.5]]))
+    assert upper_half(V.astype(np.float32)).dtype == np.float32
+
+
+def test_nothing_n_by_n():
+    n, k = 200_000, 2  # n x n would be 320 GB
+    X = with_signs(sample((n, k), scale=n**-0.5))
+    Q, peak = peak_memory(householder, X)
+    assert peak < 20 * X.nbytes
+    assert gram_error(Q) <= n**0.5 * eps(float)
+    Y, peak = peak_memory(householder_inverse, X)
+    assert peak < 20 * X.nbytes
+    assert gram_error(householder(Y)) <= n**0.5 * eps(float)

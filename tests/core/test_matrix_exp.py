@@ -1,0 +1,137 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from orthonorm.core import matrix_exp
+from orthonorm.core.matrix_exp import balance, balanced_matrix, skew_matrix
+from tests import truth
+from tests.helpers import (
+    DTYPES, SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample, shapes, skew_norm,
+)
+
+LIMIT = {dtype: 0.01 / eps(dtype) for dtype in DTYPES}
+
+
+# The exponential of a normal matrix has condition number ||A||: a relative error of eps in the input
+# moves the answer by eps ||A||. Sums of n products add a factor of n.
+@dtypes
+@shapes
+@pytest.mark.parametrize("scale", [1e-3, 1, 30])
+def test_is_the_exponential_of_the_skew_matrix(shape, dtype, scale):
+    X = sample(shape, dtype, scale=scale)
+    tolerance = 4 * max(shape) * eps(dtype) * max(1, skew_norm(X))
+    assert truth.error(matrix_exp(X), truth.matrix_exp(X)) <= tolerance
+
+
+@dtypes
+@pytest.mark.parametrize("shape", SHAPES + [(40, 40), (60, 25), (25, 60)], ids=str)
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e2, 1e4])
+def test_is_orthonormal_at_any_scale(shape, dtype, scale):
+    X = sample(shape, dtype, scale=scale)
+    # Beyond the limit, of float32 only, the map refuses: the largest matrix below it instead.
+    X *= min(1, 0.5 * LIMIT[dtype] / (np.sqrt(2) * np.linalg.norm(X)))
+    assert gram_error(matrix_exp(X)) <= 4 * max(shape) * eps(dtype) * max(1, skew_norm(X))
+
+
+@dtypes
+def test_zero_gives_the_identity_exactly(dtype):
+    for n, k in [(3, 3), (4, 3), (7, 2), (2, 7)]:
+        assert_identical(matrix_exp(np.zeros((n, k), dtype)), np.eye(n, k, dtype=dtype))
+
+
+@dtypes
+def test_tiny_input_keeps_its_digits(dtype):
+    """To first order Q = [I; B]: entries of 1e-20 must not vanish beside the identity."""
+    X = sample((7, 2), dtype, scale=1e-20)
+    assert_within(matrix_exp(X)[2:] * 1e20, X[2:] * 1e20, 8 * eps(dtype) * np.abs(X * 1e20).max())
+
+
+@pytest.mark.parametrize("n", [2, 3, 9])
+def test_one_column_is_a_great_circle(n):
+    b = sample((n - 1,))
+    r = np.linalg.norm(b)
+    Q = matrix_exp(np.concatenate([[7.0], b])[:, None])
+    assert_within(Q[:, 0], np.concatenate([[np.cos(r)], np.sin(r) * b / r]), 4e-16 * n)
+
+
+def test_2x2_is_a_rotation():
+    for t in (0.3, -2.0, 50.0):
+        c, s = np.cos(t), np.sin(t)
+        assert_within(matrix_exp(np.array([[0, 0], [t, 0]])), np.array([[c, -s], [s, c]]), 4e-16 * 50)
+
+
+def test_1x1_is_a_phase():
+    x = 0.3 + 1.7j
+    assert_within(matrix_exp(np.array([[x]])), np.array([[np.exp(3.4j)]]), 1e-15)
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2), (2, 7)], ids=str)
+def test_norm_beyond_the_limit_raises(shape, dtype):
+    X = sample(shape)
+    X /= skew_norm(X, "fro")
+    assert gram_error(matrix_exp((0.99 * LIMIT[dtype] * X).astype(dtype))) <= 0.04
+    with pytest.raises(ValueError, match="^X must stand for a skew matrix of norm at most"):
+        matrix_exp((1.01 * LIMIT[dtype] * X).astype(dtype))
+
+
+def test_one_too_large_matrix_of_a_stack_raises():
+    X = np.zeros((2, 3, 3))
+    X[1, 2, 0] = 1e14
+    with pytest.raises(ValueError, match="X must stand for"):
+        matrix_exp(X)
+
+
+@pytest.mark.parametrize("huge", [1e100, 1e200, 1e308])
+def test_norm_whose_square_overflows_raises(huge):
+    with pytest.raises(ValueError, match="X must stand for"):
+        matrix_exp(np.full((3, 2), huge))
+
+
+def test_what_is_not_read_may_be_huge():
+    X = np.triu(np.full((3, 3), 1e30))
+    assert_identical(matrix_exp(X), np.eye(3))
+
+
+@dtypes
+def test_stack_of_very_different_norms(dtype):
+    """Each matrix has its own number of squarings and its own scale s."""
+    scales = [0, 1e-6, 1, 30, 1e-2, 3]
+    for shape in [(4, 4), (7, 2)]:
+        X = np.stack([sample(shape, dtype, seed, scale) for seed, scale in enumerate(scales)])
+        for Q, x in zip(matrix_exp(X), X):
+            tolerance = 4 * shape[0] * eps(dtype) * max(1, skew_norm(x))
+            assert truth.error(Q, truth.matrix_exp(x)) <= tolerance
+
+
+def test_skew_matrix_is_skew():
+    for dtype, (n, k) in itertools.product(DTYPES, [(4, 4), (5, 2)]):
+        Omega = sample((k, k), dtype)
+        Omega = Omega - Omega.conj().T
+        A = skew_matrix(Omega, sample((n - k, k), dtype))
+        assert A.shape == (n, n) and A.dtype == dtype
+        assert_identical(A, -A.conj().T)
+
+
+def test_balance_is_the_next_power_of_two():
+    S = np.stack([np.diag([9.0, 1.0]), np.zeros((2, 2)), 1e-300 * np.eye(2)])
+    s = balance(S)
+    assert s.shape == (3, 1, 1)
+    assert s[0] == 4 and s[1] == 1 and 1e-150 / 2 <= s[2] <= 2e-150
+
+
+def test_balanced_matrix_has_the_norm_of_the_skew_one():
+    for scale in (1e-8, 1, 1e8):
+        B = sample((9, 2), scale=scale)
+        M, s = balanced_matrix(np.zeros((2, 2)), B)
+        assert np.linalg.norm(M, 2) <= 4 * np.linalg.norm(B, 2)
+        assert np.log2(s) == np.rint(np.log2(s))
+
+
+def test_nothing_n_by_n():
+    n, k = 200_000, 2  # n x n would be 320 GB
+    X = sample((n, k), scale=n**-0.5)
+    Q, peak = peak_memory(matrix_exp, X)
+    assert peak < 20 * X.nbytes
+    assert gram_error(Q) <= n**0.5 * eps(float)

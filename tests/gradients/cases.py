@@ -1,0 +1,93 @@
+"""Every primitive of orthonorm.gradients as a function of one array, with points to test it at."""
+import autograd.numpy as np
+import pytest
+
+from orthonorm import gradients
+from orthonorm.gradients.triangular import solve_upper, solve_upper_adjoint
+from tests.helpers import sample, with_signs
+
+COMPLEX = np.complex128
+REAL = np.float64
+
+SHAPES = [(4, 4), (4, 2), (5, 3), (5, 2), (2, 4), (2, 5), (3, 4), (1, 1), (4, 1), (1, 4)]
+BATCHES = [(2, 3, 3), (2, 5, 2), (1, 2, 2, 5), (2, 4, 3)]
+SQUARES = [(4, 4), (1, 1), (2, 3, 3), (1, 2, 2, 2)]
+
+
+def orthonormal(shape, dtype, seed=0):
+    return gradients.orthonormalize(sample(shape, dtype, seed))
+
+
+def well_conditioned(shape, dtype, seed=0):
+    """A frame and a quarter of noise: differences of ill-conditioned functions are not exact."""
+    return 2 * orthonormal(shape, dtype, seed) + 0.25 * sample(shape, dtype, seed + 1)
+
+
+def square_pair(shape, dtype, seed=0):
+    return np.concatenate([sample(shape, dtype, seed), sample(shape, dtype, seed + 1)], axis=-1)
+
+
+def triangular_pair(shape, dtype, seed=0):
+    """A well-conditioned U, with something below its diagonal, beside a right-hand side."""
+    X = square_pair(shape, dtype, seed)
+    return X + 3 * np.eye(shape[-1], 2 * shape[-1], dtype=dtype)
+
+
+def halves(function):
+    """Make a function of [A, E] of one of A and E."""
+    def of_both(X):
+        n = X.shape[-2]
+        return function(X[..., :n], X[..., n:])
+    return of_both
+
+
+def spectral(shape, dtype):
+    """Fix u and v near the leading singular vectors, as training does."""
+    W, v = sample(shape, dtype), sample(shape[1:], dtype, 1)
+    u, v = gradients.power_iteration(W, sample(shape[:1], dtype), v, 3)
+    return lambda X: gradients.spectral_normalize(X, u, v)
+
+
+def strictly_lower(X):
+    """Mark the entries that the Householder map is differentiable in: below (right of) the diagonal."""
+    tall = X.shape[-2] >= X.shape[-1]
+    mask = np.tri(*X.shape[-2:], -1, dtype=bool) if tall else np.tri(*X.shape[:-3:-1], -1, dtype=bool).T
+    return np.broadcast_to(mask, X.shape)
+
+
+# name: (function maker, point maker, shapes, real only)
+TABLE = {
+    "matrix_exp": (lambda shape, dtype: gradients.matrix_exp, sample, SHAPES + BATCHES, False),
+    "cayley": (lambda shape, dtype: gradients.cayley, sample, SHAPES + BATCHES, False),
+    "householder": (lambda shape, dtype: gradients.householder,
+                    lambda *args: with_signs(sample(*args)), SHAPES + BATCHES, True),
+    "householder_inverse": (lambda shape, dtype: gradients.householder_inverse,
+                            well_conditioned, SHAPES + BATCHES, True),
+    "householder_inverse of a frame": (lambda shape, dtype: gradients.householder_inverse, orthonormal,
+                                       SHAPES + BATCHES, True),
+    "orthonormalize": (lambda shape, dtype: gradients.orthonormalize, well_conditioned,
+                       SHAPES + BATCHES, False),
+    "expm": (lambda shape, dtype: gradients.expm, sample, SQUARES, False),
+    "expm_frechet": (lambda shape, dtype: halves(gradients.expm_frechet), square_pair, SQUARES, False),
+    "solve_upper": (lambda shape, dtype: halves(solve_upper), triangular_pair, SQUARES, False),
+    "solve_upper_adjoint": (lambda shape, dtype: halves(solve_upper_adjoint), triangular_pair, SQUARES,
+                            False),
+    "spectral_normalize": (spectral, sample, SHAPES, False),
+}
+
+
+class Case:
+    """A function, a point, and which entries of the point may move (all, where free is None)."""
+
+    def __init__(self, name, shape, dtype):
+        make, point, _, _ = TABLE[name]
+        self.f, self.X = make(shape, dtype), point(shape, dtype)
+        self.free = strictly_lower(self.X) if name == "householder" else None
+
+
+def cases(names=TABLE, dtypes=(REAL, COMPLEX)):
+    return pytest.mark.parametrize("name, shape, dtype", [
+        pytest.param(name, shape, dtype, id=f"{name}-{shape}-{dtype.__name__}")
+        for name in names for shape in TABLE[name][2] for dtype in dtypes
+        if not (TABLE[name][3] and dtype is COMPLEX)
+    ])
