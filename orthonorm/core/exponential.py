@@ -102,7 +102,7 @@ def expm_frechet(A: Any, E: Any) -> np.ndarray:
     Parameters
     ----------
     A, E : array_like, shape (..., n, n)
-        float32, float64, complex64 or complex128; the same shape and dtype.
+        float32, float64, complex64 or complex128; the same shape. E is converted to the dtype of A.
 
     Returns
     -------
@@ -112,8 +112,8 @@ def expm_frechet(A: Any, E: Any) -> np.ndarray:
     Raises
     ------
     TypeError, ValueError
-        If either is not a finite square matrix, or stack of them, of a supported dtype, or if their
-        shapes differ.
+        If either is not a finite square matrix, or stack of them, of a supported dtype; if their
+        shapes differ; if A is real and E complex.
 
     References
     ----------
@@ -128,7 +128,7 @@ def expm_frechet(A: Any, E: Any) -> np.ndarray:
     A, E = _as_square(A, "A"), _as_square(E, "E")
     if A.shape != E.shape:
         raise ValueError(f"E must have the shape of A, {A.shape}, got {E.shape}")
-    dual = Dual(_as_one_stack(A), _as_one_stack(E.astype(A.dtype, copy=False)))
+    dual = Dual(_as_one_stack(A), _as_one_stack(E.astype(A.dtype, casting="same_kind", copy=False)))
     return _scale_and_square(dual).tangent.reshape(A.shape)
 
 

@@ -27,7 +27,8 @@ def householder(X: Any) -> np.ndarray:
     TypeError
         If the dtype is not float32, float64, complex64 or complex128.
     ValueError
-        If `X` is complex, not finite, or not a matrix or stack of them.
+        If `X` is complex, not finite, or not a matrix or stack of them; if the square of a reflector's
+        norm overflows.
 
     Notes
     -----
@@ -104,7 +105,11 @@ def inverse_T(V: np.ndarray) -> np.ndarray:
     ndarray, shape (..., k, k)
         Upper triangular.
     """
-    return (mT(V) @ V) * upper_half(V)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = mT(V) @ V
+    if not np.all(np.isfinite(np.diagonal(gram, axis1=-2, axis2=-1))):
+        raise ValueError(f"X must hold reflectors whose squared norms are finite in {V.dtype}")
+    return gram * upper_half(V)
 
 
 def upper_half(V: np.ndarray) -> np.ndarray:

@@ -123,7 +123,8 @@ def balance(S: np.ndarray) -> np.ndarray:
 
 def _check_norm(Omega: np.ndarray, B: np.ndarray) -> None:
     limit = 0.01 / np.finfo(Omega.dtype).eps
-    squares = sum((np.abs(block).astype(float)**2).sum(axis=(-2, -1)) for block in (Omega, B, B))
+    with np.errstate(over="ignore"):
+        squares = sum((np.abs(block).astype(float)**2).sum(axis=(-2, -1)) for block in (Omega, B, B))
     norm = np.sqrt(np.max(squares, initial=0))
     if not norm <= limit:
         raise ValueError(

@@ -2,8 +2,9 @@ r"""Power iteration: the largest singular value of a matrix, and division by it.
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
-from .matrices import check_dtype
+from .matrices import check_dtype, check_finite
 
 
 def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
@@ -62,6 +63,8 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
     W, u, v = _as_triple(W, u, v)
     if n_power_iterations < 0:
         raise ValueError(f"n_power_iterations must not be negative, got {n_power_iterations}")
+    if n_power_iterations == 0:
+        check_finite(W, "W, u and v")
     for _ in range(n_power_iterations):
         u = _normalize(W @ v, u, eps)
         v = _normalize(np.conj(u) @ W, np.conj(v), eps).conj()
@@ -76,21 +79,20 @@ def _as_triple(W: Any, u: Any, v: Any) -> tuple[np.ndarray, np.ndarray, np.ndarr
             "W must have shape (h, w), u (h,) and v (w,), "
             f"got {W.shape}, {u.shape} and {v.shape}"
         )
-    return W, u.astype(W.dtype, copy=False), v.astype(W.dtype, copy=False)
+    u, v = (x.astype(W.dtype, casting="same_kind", copy=False) for x in (u, v))
+    return W, check_finite(u, "W, u and v"), check_finite(v, "W, u and v")
 
 
 def _normalize(x: np.ndarray, fallback: np.ndarray, eps: float) -> np.ndarray:
-    norm = np.linalg.norm(x)
+    norm = scipy.linalg.norm(x, check_finite=False)  # BLAS nrm2: the squares may leave the range
     _check_product(norm)
-    return x / max(norm, norm.dtype.type(eps)) if norm else fallback
+    return x / x.real.dtype.type(max(norm, eps)) if norm else fallback
 
 
 def _check_product(x: Any) -> None:
-    # Any NaN or infinity of W, u or v reaches every product with W: no pass over W is needed.
+    # Any NaN or infinity of W reaches every product with it: no pass over W is needed.
     if not np.isfinite(x):
-        raise ValueError(
-            "W, u and v must be finite, and small enough to square: their product is NaN or infinite"
-        )
+        raise ValueError("W, u and v must be finite, got a product of them that is NaN or infinite")
 
 
 def spectral_normalize(W: Any, u: Any, v: Any) -> np.ndarray:
