@@ -25,6 +25,7 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     parameter_and_buffer_dicts : dict of str to array or autograd tracer, or a sequence of such dicts
         The names are those of ``named_parameters()`` and ``named_buffers()``.
     args : tuple, or a single argument
+        None stands for no argument.
     kwargs : dict, optional
 
     Returns
@@ -36,6 +37,8 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     ------
     RuntimeError
         If the module has no parameter or buffer of a given name.
+    ValueError
+        If they are not dicts, or a name is in two of them.
 
     Examples
     --------
@@ -47,15 +50,26 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     >>> grad(output)(np.zeros((1, 2)))
     array([[3., 4.]])
     """
-    dicts = ([parameter_and_buffer_dicts] if isinstance(parameter_and_buffer_dicts, Mapping)
-             else parameter_and_buffer_dicts)
-    values = {name: value for given in dicts for name, value in given.items()}
+    values = _merged(parameter_and_buffer_dicts)
     places = _places(module)
     unknown = [name for name in values if name not in places]
     if unknown:
         raise RuntimeError(f"Unexpected key(s), not in {type(module).__name__}: {unknown}")
     with substituting({places[name]: value for name, value in values.items()}):
-        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+        args = () if args is None else args if isinstance(args, tuple) else (args,)
+        return module(*args, **(kwargs or {}))
+
+
+def _merged(dicts: Any) -> dict[str, Any]:
+    dicts = [dicts] if isinstance(dicts, Mapping) else dicts
+    if not isinstance(dicts, (list, tuple)) or not all(isinstance(d, Mapping) for d in dicts):
+        raise ValueError("Expected parameter_and_buffer_dicts to be a dict, or a list or tuple of "
+                         f"dicts, but got {dicts!r}")
+    names = [name for given in dicts for name in given]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{twice} appeared in more than one of parameter_and_buffer_dicts")
+    return {name: value for given in dicts for name, value in given.items()}
 
 
 def _places(module: Module) -> dict[str, Any]:
@@ -108,22 +122,26 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
         trained = {name: parameter for name, parameter in module.named_parameters()
                    if parameter.requires_grad}
         if not trained:
-            return loss(*args, **kwargs), {}
+            value = loss(*args, **kwargs)
+            _check_loss(value)
+            return value, {}
 
         def run(values: Any) -> Any:
             with substituting({parameter: values[name] for name, parameter in trained.items()}):
                 return loss(*args, **kwargs)
 
         vjp, value = make_vjp(run, {name: parameter.data for name, parameter in trained.items()})
-        if np.shape(getval(value)) != () or np.iscomplexobj(getval(value)):
-            raise RuntimeError(
-                "the loss must be a real scalar, got "
-                f"{np.result_type(getval(value))} of shape {np.shape(getval(value))}"
-            )
+        _check_loss(getval(value))
         gradients = vjp(vspace(value).ones())
         return value, {name: _as_gradient(gradients[name], parameter)
                        for name, parameter in trained.items()}
     return compute
+
+
+def _check_loss(value: Any) -> None:
+    if np.shape(value) != () or np.iscomplexobj(value):
+        raise RuntimeError("the loss must be a real scalar, got "
+                           f"{np.result_type(value)} of shape {np.shape(value)}")
 
 
 def _as_gradient(gradient: Any, parameter: Any) -> Any:

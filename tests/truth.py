@@ -25,7 +25,7 @@ def of_tall(truth):
 
 
 def skew(X):
-    """Build PyTorch's n x n matrix: the lower triangle of X, zero columns, minus the conj. transpose."""
+    """Build PyTorch's n x n matrix: tril(X) and zero columns, minus the conjugate transpose."""
     A = mpmath.zeros(X.rows)
     for i in range(X.rows):
         for j in range(min(i + 1, X.cols)):

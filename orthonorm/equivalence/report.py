@@ -172,7 +172,8 @@ def summary(rows: list[Row]) -> str:
     failed = sum(len(row.failures) for row in rows)
     off = sum(len(row.pytorch_off) for row in rows)
     verdict = f"{failed} differ" if failed else "all equal within tolerance"
-    return f"{cases} cases, {arrays} answers: {verdict}" + (f" but {off}, PyTorch's error" if off else "")
+    but = f" but {off}, PyTorch's error" if off else ""
+    return f"{cases} cases, {arrays} answers: {verdict}{but}"
 
 
 def _error(value: float | None) -> str:

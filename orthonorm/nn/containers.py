@@ -29,10 +29,12 @@ class _Numbered(Module):
         names = self._names()
         for name in names[index] if isinstance(index, slice) else [self._name(index)]:
             del self._modules[name]
-        if all(name.isdigit() for name in names):
-            kept = list(self)
-            self._modules.clear()
-            self._modules.update((str(i), module) for i, module in enumerate(kept))
+        self._renumber(list(self))
+
+    def _renumber(self, modules: list[Module]) -> None:
+        for name in self._names():
+            del self._modules[name]
+        self._modules.update((str(i), module) for i, module in enumerate(modules))
 
     def append(self, module: Module) -> "_Numbered":
         """Add a module at the end, and return the container."""
@@ -120,19 +122,18 @@ class ModuleList(_Numbered):
         """Put a module before position `index`."""
         modules = list(self)
         modules.insert(index, module)
-        self._modules.clear()
-        self.extend(modules)
+        self._renumber(list(ModuleList(modules)))  # refuses what is not a module before any change
 
     def _children_lines(self) -> list[str]:
-        runs: list[list] = []  # [first, last, repr]: equal neighbours are printed once
-        for i, text in enumerate(map(repr, self)):
-            if runs and runs[-1][2] == text:
-                runs[-1][1] = i
+        runs: list[list] = []  # [names, repr]: equal neighbours are printed once
+        for name, text in ((name, repr(module)) for name, module in self._modules.items()):
+            if runs and runs[-1][1] == text:
+                runs[-1][0].append(name)
             else:
-                runs.append([i, i, text])
-        return [_indented(f"({first}): {text}" if first == last else
-                          f"({first}-{last}): {last - first + 1} x {text}")
-                for first, last, text in runs]
+                runs.append([[name], text])
+        return [_indented(f"({names[0]}): {text}" if len(names) == 1 else
+                          f"({names[0]}-{names[-1]}): {len(names)} x {text}")
+                for names, text in runs]
 
 
 class ModuleDict(Module):

@@ -77,7 +77,7 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
-        has_bias = self._parameters["bias"] is not None
+        has_bias = self._parameters.get("bias", "parametrized") is not None
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={has_bias}"
 
 

@@ -79,8 +79,11 @@ class Module:
         for pre_hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
             if with_kwargs:
                 result = pre_hook(self, args, kwargs)
-                if result is not None:
+                if isinstance(result, tuple) and len(result) == 2:
                     args, kwargs = result
+                elif result is not None:
+                    raise RuntimeError("forward pre-hook must return None or a tuple of (new_args, "
+                                       f"new_kwargs), but got {result}.")
             else:
                 result = pre_hook(self, args)
                 if result is not None:
@@ -113,9 +116,6 @@ class Module:
         if isinstance(value, Parameter):
             self._forget(name, but="_parameters")
             self.register_parameter(name, value)
-        elif isinstance(value, Module):
-            self._forget(name, but="_modules")
-            self._modules[name] = value
         elif name in self.__dict__.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
@@ -124,6 +124,9 @@ class Module:
                     f"module._parameters['{name}'].data"
                 )
             self._parameters[name] = None
+        elif isinstance(value, Module):
+            self._forget(name, but="_modules")
+            self._modules[name] = value
         elif name in self.__dict__.get("_modules", ()):
             if value is not None:
                 raise TypeError(
@@ -503,7 +506,7 @@ class Module:
         if strict and keys.unexpected_keys:
             errors.append("Unexpected key(s) in state_dict: " + _quoted(keys.unexpected_keys))
         loaded = {}
-        for key in places.keys() & given.keys():
+        for key in (key for key in places if key in given):
             try:
                 loaded[key] = _fitted(key, given[key], _value(*places[key]))
             except (TypeError, ValueError, RuntimeError) as error:

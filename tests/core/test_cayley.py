@@ -4,7 +4,8 @@ import pytest
 from orthonorm.core import cayley
 from tests import truth
 from tests.helpers import (
-    SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample, shapes, skew_norm,
+    SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample, shapes,
+    skew_norm,
 )
 
 

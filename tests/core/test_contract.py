@@ -133,7 +133,7 @@ def test_not_finite_raises(name, dtype, bad, place):
         X = point(name, shape, dtype)
         X[(-1,) * (len(shape) - 2) + index] = bad * (1j if is_complex(dtype) else 1)
         with np.errstate(all="ignore"), pytest.raises(
-                ValueError, match=f"^{ARGUMENT[name]} must be finite, got 1 NaN or infinite of {X.size}"):
+                ValueError, match=f"^{ARGUMENT[name]} must be finite, got 1 NaN .* of {X.size}"):
             getattr(core, name)(X)
 
 
@@ -204,7 +204,8 @@ print(sorted({{name.split(".")[0] for name in sys.modules}}
 
 
 def test_all_names_exist():
-    assert set(ARGUMENT) | {"expm_frechet", "power_iteration", "spectral_normalize"} <= set(core.__all__)
+    names = set(ARGUMENT) | {"expm_frechet", "power_iteration", "spectral_normalize"}
+    assert names <= set(core.__all__)
     assert all(callable(getattr(core, name)) for name in core.__all__)
 
 

@@ -5,7 +5,8 @@ from orthonorm.core import householder, householder_inverse, orthonormalize
 from orthonorm.core.householder import inverse_T, reflectors, upper_half
 from tests import truth
 from tests.helpers import (
-    SHAPES, assert_identical, assert_within, eps, gram_error, peak_memory, real_dtypes, sample, shapes, with_signs,
+    SHAPES, assert_identical, assert_within, eps, gram_error, peak_memory, real_dtypes, sample,
+    shapes, with_signs,
 )
 
 
@@ -125,7 +126,9 @@ def test_parts_of_the_compact_form():
     assert_identical(np.tril(V, -1), np.tril(X, -1))
     assert_identical(np.triu(V), np.eye(5, 3))
     G = V.T @ V
-    expected = np.array([[G[0, 0] / 2, G[0, 1], G[0, 2]], [0, G[1, 1] / 2, G[1, 2]], [0, 0, G[2, 2] / 2]])
+    expected = np.array([[G[0, 0] / 2, G[0, 1], G[0, 2]],
+                         [0, G[1, 1] / 2, G[1, 2]],
+                         [0, 0, G[2, 2] / 2]])
     assert_identical(inverse_T(V), expected)
     assert_identical(upper_half(V), np.array([[0.5, 1, 1], [0, 0.5, 1], [0, 0, 0.5]]))
     assert upper_half(V.astype(np.float32)).dtype == np.float32

@@ -7,7 +7,8 @@ from orthonorm.core import matrix_exp
 from orthonorm.core.matrix_exp import balance, balanced_matrix, skew_matrix
 from tests import truth
 from tests.helpers import (
-    DTYPES, SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample, shapes, skew_norm,
+    DTYPES, SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample,
+    shapes, skew_norm,
 )
 
 LIMIT = {dtype: 0.01 / eps(dtype) for dtype in DTYPES}

@@ -9,7 +9,7 @@ from ...core.matrices import H, as_matrices, check_finite, mT
 from ...core.spectral import unit_vector
 from ...gradients.rules import cast
 from ..module import Module
-from .parametrize import register_parametrization
+from .parametrize import is_parametrized, register_parametrization
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
@@ -37,7 +37,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     orthogonal_map : {"matrix_exp", "cayley", "householder"}, optional
         How an unconstrained matrix becomes an orthogonal one: :func:`orthonorm.core.matrix_exp`,
         :func:`orthonorm.core.cayley` or :func:`orthonorm.core.householder`. Default: "matrix_exp" for
-        square or complex matrices, "householder" otherwise.
+        square or complex matrices, and on top of another parametrization; "householder" otherwise.
     use_trivialization : bool
         Multiply the map by an orthogonal ``base``, so that training starts where the map is best
         behaved, at the identity: the dynamic trivialization of [1]_.
@@ -53,7 +53,8 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     ------
     ValueError
         If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
-        `orthogonal_map` is not one of the three; if it is "householder" and the tensor complex.
+        `orthogonal_map` is not one of the three; if it is "householder" and the tensor complex, or
+        parametrized already (the diagonal of what it maps must hold signs).
 
     Notes
     -----
@@ -94,14 +95,19 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
             f"Expected a matrix or batch of matrices. Got a tensor of {np.ndim(weight)} dimensions."
         )
     weight = as_matrices(gradients.stop_gradient(weight), name)
+    on_top = is_parametrized(module, name)
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
-        orthogonal_map = "matrix_exp" if square or np.iscomplexobj(weight) else "householder"
+        smooth = square or np.iscomplexobj(weight) or on_top
+        orthogonal_map = "matrix_exp" if smooth else "householder"
     if orthogonal_map not in ORTHOGONAL_MAPS:
         names = ", ".join(f'"{known}"' for known in ORTHOGONAL_MAPS)
         raise ValueError(f"orthogonal_map has to be one of {names}. Got: {orthogonal_map}")
     parametrization = _Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization,
                                   rng=rng)
+    if on_top and orthogonal_map == "householder":
+        raise ValueError(f'orthogonal_map "householder" cannot follow another parametrization of '
+                         f'{name}: the diagonal must hold signs. Use "matrix_exp" or "cayley"')
     return register_parametrization(module, name, parametrization, unsafe=True)
 
 
@@ -319,7 +325,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     Raises
     ------
     ValueError
-        If there is no such tensor, or it is complex (PyTorch's has no complex form either).
+        If there is no such tensor, it is parametrized already (weight_norm starts from two arrays, so
+        it comes first in a chain), or it is complex (PyTorch's has no complex form either).
     IndexError
         If `dim` is out of range.
 
@@ -342,6 +349,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     >>> layer.parametrizations.weight.original1.shape
     (40, 20)
     """
+    if is_parametrized(module, name):
+        raise ValueError(f"weight_norm must be the first parametrization of {name}")
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
     module._register_load_state_dict_pre_hook(functools.partial(_rename_old_keys, name))
     return module

@@ -81,7 +81,7 @@ class ParametrizationList(ModuleList):
         super().__init__(modules)
         self.unsafe = unsafe
         value = original.data if isinstance(original, Parameter) else original
-        with _restoring_buffers(self):
+        with _restoring(self):
             new = self._right_inverse_where_there_is_one(value)
             self.is_tensor = _is_array(new)
             self.ntensors = 1 if self.is_tensor else len(new)
@@ -157,7 +157,7 @@ class ParametrizationList(ModuleList):
         ValueError
             If the result has not the number, dtype or shape of the originals.
         """
-        with _restoring_buffers(self):
+        with _restoring(self):
             for module in reversed(list(self)):
                 if not hasattr(module, "right_inverse"):
                     raise RuntimeError(
@@ -240,8 +240,7 @@ class _Parametrized:
             return
         parametrizations[name].right_inverse(
             value.data if isinstance(value, Parameter) else np.asarray(value))
-        if scope.cache is not None:
-            scope.cache.pop((self, name), None)
+        _forget_cached(self, name)  # type: ignore[arg-type]
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._modules["parametrizations"]})
@@ -328,10 +327,10 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     parametrization.train(module.training)
     try:
         if is_parametrized(module, tensor_name):
-            if not unsafe:
-                with _restoring_buffers(parametrization):
-                    _check_on_top(module, tensor_name, parametrization)
             chain = module.parametrizations[tensor_name]
+            if not unsafe:
+                with _restoring(parametrization, chain):
+                    _check_on_top(module, tensor_name, parametrization)
             chain.append(parametrization)
             chain.unsafe |= unsafe
         else:
@@ -339,7 +338,13 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     except BaseException:
         parametrization.train(mode)
         raise
+    _forget_cached(module, tensor_name)
     return module
+
+
+def _forget_cached(module: Module, name: str) -> None:
+    if scope.cache is not None:
+        scope.cache.pop((module, name), None)
 
 
 def _register_first(module: Module, name: str, parametrization: Module, unsafe: bool) -> None:
@@ -405,15 +410,19 @@ def _is_array(x: Any) -> bool:
 
 
 @contextmanager
-def _restoring_buffers(module: Module) -> Iterator[None]:
-    """Undo assignments to buffers of a module and its submodules if the block raises."""
-    before = [(part, dict(part._buffers)) for part in module.modules()]
+def _restoring(*modules: Module) -> Iterator[None]:
+    """Undo assignments to parameters and buffers of modules and below if the block raises."""
+    parts = [part for module in modules for part in module.modules()]
+    buffers = [dict(part._buffers) for part in parts]
+    values = [(parameter, parameter._data) for part in parts for parameter in part.parameters(False)]
     try:
         yield
     except BaseException:
-        for part, buffers in before:
+        for part, before in zip(parts, buffers):
             part._buffers.clear()
-            part._buffers.update(buffers)
+            part._buffers.update(before)
+        for parameter, value in values:
+            parameter._data = value
         raise
 
 
@@ -497,8 +506,7 @@ def remove_parametrizations(module: Module, tensor_name: str,
         value = parametrizations.original
 
     del module.parametrizations[tensor_name]
-    if scope.cache is not None:
-        scope.cache.pop((module, tensor_name), None)
+    _forget_cached(module, tensor_name)
     if not is_parametrized(module):
         del module.parametrizations
         module.__class__ = type_before_parametrizations(module)
@@ -571,11 +579,11 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
     names = list(from_module.parametrizations) if tensor_name is None else [tensor_name]
     for name in names:
         source = from_module.parametrizations[name]
+        # Reading, and trying a shared parametrization out on to_module's value, may move its buffers
+        # (the base of `orthogonal`, the vectors of `spectral_norm`), which are from_module's too.
+        state = [(part, dict(part._buffers)) for part in source.modules() if part is not source]
         if not hasattr(to_module, name):
             setattr(to_module, name, Parameter(np.array(getattr(from_module, name))))
-        # Trying a shared parametrization out on to_module's value may move its buffers (the base of
-        # `orthogonal`, the vectors of `spectral_norm`), which are from_module's too.
-        state = [(part, dict(part._buffers)) for part in source.modules() if part is not source]
         for parametrization in source:
             register_parametrization(to_module, name, parametrization)
         for part, buffers in state:
