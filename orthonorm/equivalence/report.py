@@ -144,8 +144,7 @@ def table(rows: list[Row], source: str) -> str:
             "worst case")
     lines = [head] + [
         (row.family, row.dtype, str(row.cases), f"{row.absolute:.1e}", f"{row.relative:.1e}",
-         _error(row.pytorch_error), _error(row.our_error), "FAIL" if row.failures else "pass",
-         row.worst)
+         _error(row.pytorch_error), _error(row.our_error), _verdict(row), row.worst)
         for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines)]
     text = [f"orthonorm against {source}", ""]
@@ -157,7 +156,7 @@ def table(rows: list[Row], source: str) -> str:
         text.append("  ".join(cells).rstrip())
     text.append("")
     failures = [f"{row.family} {row.dtype}: {failure}" for row in rows for failure in row.failures]
-    text += [f"PyTorch is off, {row.family} {row.dtype}: {found}"
+    text += [f"* PyTorch is off, {row.family} {row.dtype}: {found}"
              for row in rows for found in row.pytorch_off]
     text += [f"FAIL {failure}" for failure in failures[:20]]
     if len(failures) > 20:
@@ -174,6 +173,10 @@ def summary(rows: list[Row]) -> str:
     verdict = f"{failed} differ" if failed else "all equal within tolerance"
     but = f" but {off}, PyTorch's error" if off else ""
     return f"{cases} cases, {arrays} answers: {verdict}{but}"
+
+
+def _verdict(row: Row) -> str:
+    return "FAIL" if row.failures else "pass*" if row.pytorch_off else "pass"
 
 
 def _error(value: float | None) -> str:

@@ -5,7 +5,7 @@ from autograd.extend import primitive
 from .. import core
 from ..core.householder import upper_half
 from .orthonormalize import orthonormalize
-from .rules import define, mT, on_tall, rows, stop_gradient, tril
+from .rules import cast, define, mT, on_tall, rows, stop_gradient, tril
 from .triangular import solve_upper, solve_upper_adjoint
 
 
@@ -146,7 +146,8 @@ def householder_inverse(Q):
     reflects = np.any(tril(X, -1), axis=-2)[..., None]
     R = mT(frame) @ Q * signs * np.where(reflects, 1, -1).astype(X.dtype)
     above = np.concatenate((np.triu(R, 1), np.zeros_like(X[..., X.shape[-1]:, :])), axis=-2)
-    return _reflectors_of_frame(frame) + X * np.eye(*X.shape[-2:], dtype=X.dtype) + above
+    reflectors = cast(_reflectors_of_frame(frame), X.dtype)
+    return reflectors + X * np.eye(*X.shape[-2:], dtype=X.dtype) + cast(above, X.dtype)
 
 
 def _LU_of_frame(X, Q):

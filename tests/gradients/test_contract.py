@@ -1,0 +1,172 @@
+"""What all rules promise alike: dtypes, empty shapes, points where a careless rule divides by zero."""
+import autograd.numpy as np
+import pytest
+from autograd import grad, jacobian, make_jvp
+
+import orthonorm
+from orthonorm import core, gradients
+from orthonorm.gradients.exponential import expm
+from tests.differences import against, close, gradient, real_inner, single
+from tests.gradients.cases import COMPLEX, REAL, TABLE, Case
+from tests.helpers import (
+    DTYPES, EMPTY_SHAPES, assert_within, eps, is_complex, sample, with_signs,
+)
+
+ONE_ARRAY = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize", "expm"]
+NAMES_AND_DTYPES = [(name, dtype) for name in ONE_ARRAY for dtype in DTYPES
+                    if not (name.startswith("householder") and is_complex(dtype))]
+every_function = pytest.mark.parametrize("name, dtype", NAMES_AND_DTYPES,
+                                         ids=lambda x: getattr(x, "__name__", x))
+
+
+def test_the_names_are_those_of_core():
+    assert set(core.__all__) <= set(gradients.__all__)
+
+
+@every_function
+def test_values_are_those_of_core(name, dtype):
+    X = with_signs(sample((4, 4), dtype))
+    value, expected = getattr(gradients, name)(X), getattr(core, name)(X)
+    assert value.dtype == dtype
+    if name == "householder_inverse":  # computes the R that stands above the diagonal its own way
+        assert_within(value, expected, 20 * eps(dtype))
+    else:
+        assert np.array_equal(value, expected)
+
+
+@every_function
+@pytest.mark.parametrize("shape", EMPTY_SHAPES, ids=str)
+def test_empty_shapes_have_empty_derivatives(name, dtype, shape):
+    if name == "expm" and shape[-1] != shape[-2]:
+        return
+    f, X = getattr(gradients, name), np.zeros(shape, dtype)
+    g = grad(lambda X: np.sum(np.real(f(X))))(X)
+    assert g.shape == shape and g.dtype == dtype
+    _, tangent = make_jvp(f)(X)(X)
+    assert tangent.shape == shape and tangent.dtype == dtype
+
+
+@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("dtype", [REAL, COMPLEX])
+@pytest.mark.parametrize("wide_cotangent", [False, True])
+def test_single_precision_stays(name, dtype, wide_cotangent):
+    """Even where a loss in double precision sends back a cotangent in double precision."""
+    if TABLE[name][3] and dtype is COMPLEX:
+        return
+    case = Case(name, TABLE[name][2][0], single(dtype))
+    weight = np.ones(1, REAL if wide_cotangent else np.float32)
+    g = grad(lambda X: np.sum(weight * np.real(case.f(X))))(case.X)
+    assert g.dtype == single(dtype)
+    _, tangent = make_jvp(case.f)(case.X)(case.X)
+    assert tangent.dtype == single(dtype)
+
+
+@pytest.mark.parametrize("name", ["matrix_exp", "cayley"])
+@pytest.mark.parametrize("dtype", [REAL, COMPLEX])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2), (2, 7), (9, 1), (2, 7, 2)], ids=str)
+def test_gradient_at_zero_is_exact(name, dtype, shape):
+    """Where training starts. To first order Q = E + [Omega; B], so that the gradient is that of A."""
+    X = np.zeros(shape, dtype)
+    C = sample(shape, dtype, 3)
+    g = grad(lambda X: real_inner(C, getattr(gradients, name)(X)))(X)
+
+    def first_order(X):
+        tall = X if shape[-2] >= shape[-1] else np.swapaxes(X, -1, -2)
+        L = np.tril(tall)
+        k = tall.shape[-1]
+        top = L[..., :k, :] - np.conj(np.swapaxes(L[..., :k, :], -1, -2))
+        Q = np.concatenate([top, tall[..., k:, :]], axis=-2)
+        return real_inner(C, Q if shape[-2] >= shape[-1] else np.swapaxes(Q, -1, -2))
+
+    assert np.max(np.abs(g - grad(first_order)(X))) <= 8e-16 * np.max(np.abs(C))
+
+
+@pytest.mark.parametrize("name", ["matrix_exp", "cayley"])
+@pytest.mark.parametrize("zero", ["Omega", "B", "a column of B", "rank one B"])
+def test_gradient_where_a_block_vanishes(name, zero):
+    """No rule may divide by a norm or a singular value."""
+    X = sample((7, 2))
+    if zero == "Omega":
+        X[:2] = 0
+    elif zero == "B":
+        X[2:] = 0
+    elif zero == "a column of B":
+        X[2:, 1] = 0
+    else:
+        X[2:, 1] = X[2:, 0]
+    loss = against(getattr(gradients, name), X)
+    close(grad(loss)(X), gradient(loss, X))
+
+
+@pytest.mark.parametrize("name, point", [
+    ("householder", lambda: np.zeros((5, 3)) + np.eye(5, 3)),
+    ("householder_inverse", lambda: np.eye(5, 3)),
+    ("householder_inverse", lambda: -np.eye(4)),
+    ("orthonormalize", lambda: np.eye(5, 3)),
+    ("expm", lambda: np.zeros((3, 3)))])
+def test_gradient_at_the_identity_is_finite(name, point):
+    X = point()
+    g = grad(against(getattr(gradients, name), X))(X)
+    assert np.all(np.isfinite(g)) and np.any(g)
+
+
+def test_gradient_of_orthonormalize_at_a_deficient_matrix_raises():
+    A = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    A[:, 1] = 0
+    with pytest.raises(np.linalg.LinAlgError):
+        grad(lambda A: np.sum(gradients.orthonormalize(A)))(A)
+
+
+@pytest.mark.parametrize("name", ["matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2), (2, 7)], ids=str)
+def test_no_gradient_flows_to_what_is_not_read(name, shape):
+    X = with_signs(sample(shape))
+    g = grad(against(getattr(gradients, name), X))(X)
+    above = np.triu(g) if shape[0] >= shape[1] else np.tril(g)
+    assert not np.any(above)
+
+
+def test_power_iteration_is_a_constant():
+    W, u, v = sample((4, 3)), sample((4,)), sample((3,))
+    u1, v1 = core.power_iteration(W, u, v)
+
+    def loss(W):
+        a, b = gradients.power_iteration(W, u, v)
+        return a @ W @ b
+
+    close(grad(loss)(W), np.outer(u1, v1))
+
+
+def test_stop_gradient_inside_two_levels():
+    """The inner constant is a constant of the outer derivative too."""
+    f = grad(lambda x: x * gradients.stop_gradient(x)**2)
+    assert f(3.0) == 9.0
+    assert grad(lambda x: x * gradients.stop_gradient(f(x)))(2.0) == 4.0
+
+
+def test_complex_gradient_of_autograd_is_the_conjugate_of_steepest_ascent():
+    """L = Re tr(C^H e^A): steepest ascent is the adjoint L(A^H, C); autograd's is its conjugate."""
+    A, C = sample((3, 3), COMPLEX), sample((3, 3), COMPLEX, 1)
+    g = grad(lambda A: np.sum(np.real(np.conj(C) * expm(A))))(A)
+    close(np.conj(g), core.expm_frechet(A.conj().T, C))
+    step = 1e-6 * np.conj(g)
+    value = [np.sum(np.real(np.conj(C) * core.expm(A + t * step))) for t in (-1, 1)]
+    assert abs((value[1] - value[0]) / 2e-6 / np.sum(np.abs(g)**2) - 1) < 1e-8
+
+
+def test_hessian_vector_product_and_jacobian_agree():
+    X = sample((5, 2))
+    loss = against(gradients.matrix_exp, X)
+    H = jacobian(grad(loss))(X).reshape(10, 10)
+    close(H, H.T)
+    D = sample((5, 2), seed=4)
+    _, tangent = make_jvp(grad(loss))(X)(D)
+    close(tangent.ravel(), H @ D.ravel())
+
+
+def test_gradient_is_tangent_to_the_frames():
+    """Any motion of X moves Q so that Q^H dQ is skew-Hermitian."""
+    for name in ("matrix_exp", "cayley", "householder"):
+        X = with_signs(sample((6, 3)))
+        Q, dQ = make_jvp(getattr(orthonorm.gradients, name))(X)(sample((6, 3), seed=1))
+        close(Q.T @ dQ, -(Q.T @ dQ).T)

@@ -1,0 +1,50 @@
+"""The command line, as processes."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from orthonorm import __main__
+from orthonorm.equivalence import report
+
+
+def run(*arguments, cwd, **environment):
+    return subprocess.run([sys.executable, "-m", "orthonorm", *arguments], cwd=cwd, text=True,
+                          capture_output=True, env={**os.environ, **environment})
+
+
+@pytest.fixture
+def elsewhere(tmp_path, request):
+    """A folder that is not the repository, and the repository on the path."""
+    return {"cwd": tmp_path, "PYTHONPATH": str(request.config.rootpath)}
+
+
+def test_equivalence_passes_from_any_folder(elsewhere, tmp_path):
+    done = run("equivalence", "--json", "report.json", **elsewhere)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.startswith("orthonorm against PyTorch 2.13.0, recorded\n")
+    assert "all equal within tolerance" in done.stdout.splitlines()[-1]
+    assert json.loads((tmp_path / "report.json").read_text())["passed"] is True
+
+
+def test_live_without_pytorch_is_one_clear_line(elsewhere, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('No module named torch')")
+    done = run("equivalence", "--live", **elsewhere)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == ("orthonorm: --live needs PyTorch (No module named torch): "
+                           "pip install torch\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["equivalence", "--seed", "x"]], ids=str)
+def test_usage_errors_have_exit_status_2(arguments, elsewhere):
+    done = run(*arguments, **elsewhere)
+    assert done.returncode == 2 and "usage: orthonorm" in done.stderr
+
+
+def test_a_difference_has_exit_status_1(monkeypatch, capsys):
+    rows = [report.Row("family", "float64", cases=1, failures=["name: differs by 1"])]
+    monkeypatch.setattr(report, "compare", lambda answers: rows)
+    assert __main__.main(["equivalence"]) == 1
+    assert "FAIL family float64: name: differs by 1" in capsys.readouterr().out
