@@ -6,7 +6,7 @@ rank at most 2k, its exponential acts on the first k columns through a 2k x 2k m
 import numpy as np
 
 from .exponential import expm
-from .matrices import H, on_tall, skew_blocks
+from .matrices import H, on_tall, skew_blocks, skew_matrix
 
 
 @on_tall("X")
@@ -68,22 +68,6 @@ def matrix_exp(X):
     M, s = balanced_matrix(Omega, B)
     F = expm(M)
     return np.concatenate([F[..., :k, :k], B @ (F[..., k:, :k] / s)], axis=-2)
-
-
-def skew_matrix(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
-    r"""Assemble the n x n matrix :math:`A = [[\Omega, -B^H], [B, 0]]`.
-
-    Parameters
-    ----------
-    Omega : ndarray, shape (..., k, k)
-    B : ndarray, shape (..., n - k, k)
-
-    Returns
-    -------
-    ndarray, shape (..., n, n)
-    """
-    zero = np.zeros(B.shape[:-1] + B.shape[-2:-1], B.dtype)
-    return np.block([[Omega, -H(B)], [B, zero]])
 
 
 def balanced_matrix(Omega: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,17 @@
 r"""Rules of the Cayley map."""
 import autograd.numpy as np
-from autograd.extend import primitive
+from autograd.extend import defjvp, defvjp, primitive
 
 from .. import core
-from .rules import H, define, on_tall, rows, skew_blocks, skew_blocks_adjoint
+from ..core.cayley import is_large, resolvent, schur_complement
+from ..core.matrices import skew_blocks as core_skew_blocks
+from .rules import (
+    H, cast, conj, define, dtype_of, on_tall, rows, skew_blocks, skew_blocks_adjoint, stop_gradient,
+)
 
 
 _cayley = primitive(core.cayley)
+_resolvent = primitive(resolvent)
 
 
 def cayley(X):
@@ -35,6 +40,13 @@ def cayley(X):
               \bar B &= \bar Q_2 Y^H + B (\bar S + \bar S^H) / 4, \qquad
               \bar\Omega = -\bar S / 2.
 
+    Where S is large (:func:`orthonorm.core.cayley.is_large`), Y is too small to be had from Q. With
+    :math:`K = (I - A/2)^{-1} E`, from Q = 2K - E,
+
+    .. math:: \dot Q &= (I - A/2)^{-1} \dot A K, \qquad
+              J = (I + A/2)^{-1} \bar Q, \qquad \bar A = J K^H, \\
+              \bar B &= J_2 K_1^H - K_2 J_1^H, \qquad \bar\Omega = J_1 K_1^H.
+
     Examples
     --------
     >>> from autograd import jacobian
@@ -46,6 +58,8 @@ def cayley(X):
 
 
 def _cayley_adjoint(Q, X, Qbar):
+    if _is_large(X):
+        return _product_adjoint(_resolvent(-X, Qbar), _resolvent(X, _E(X)))
     k = X.shape[-1]
     B = X[..., k:, :]
     YH = H(_cayley_Y(Q))
@@ -56,6 +70,8 @@ def _cayley_adjoint(Q, X, Qbar):
 
 
 def _cayley_tangent(Q, X, dX):
+    if _is_large(X):
+        return _resolvent(X, _product(dX, _resolvent(X, _E(X))))
     B = X[..., X.shape[-1]:, :]
     dOmega, dB = skew_blocks(dX)
     Y = _cayley_Y(Q)
@@ -70,3 +86,40 @@ def _cayley_Y(Q):
 
 
 define(_cayley, adjoint=_cayley_adjoint, tangent=_cayley_tangent)
+
+
+def _is_large(X):
+    return is_large(schur_complement(*core_skew_blocks(stop_gradient(X))))
+
+
+def _E(X):
+    return np.broadcast_to(np.eye(*X.shape[-2:], dtype=X.dtype), X.shape)
+
+
+def _product(X, K):
+    """Multiply by the matrix A that X stands for."""
+    k = X.shape[-1]
+    Omega, B = skew_blocks(X)
+    K1, K2 = K[..., :k, :], K[..., k:, :]
+    return rows(Omega @ K1 - H(B) @ K2, B @ K1)
+
+
+def _product_adjoint(J, K):
+    """Pull the gradient J K^H of A back to X."""
+    k = J.shape[-1]
+    J1, J2, K1, K2 = J[..., :k, :], J[..., k:, :], K[..., :k, :], K[..., k:, :]
+    return skew_blocks_adjoint(J1 @ H(K1), J2 @ H(K1) - K2 @ H(J1))
+
+
+# J = (I - A/2)^-1 G: dJ = (I - A/2)^-1 (dG + dA J / 2).
+defvjp(
+    _resolvent,
+    lambda J, X, G: lambda g: conj(
+        _product_adjoint(_resolvent(-X, cast(conj(g), dtype_of(J))), J) / 2),
+    lambda J, X, G: lambda g: conj(_resolvent(-X, cast(conj(g), dtype_of(J)))),
+)
+defjvp(
+    _resolvent,
+    lambda dX, J, X, G: _resolvent(X, _product(cast(dX, dtype_of(J)), J) / 2),
+    lambda dG, J, X, G: _resolvent(X, cast(dG, dtype_of(J))),
+)

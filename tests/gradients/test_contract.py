@@ -5,8 +5,10 @@ from autograd import grad, jacobian, make_jvp
 
 import orthonorm
 from orthonorm import core, gradients
+from orthonorm.core.cayley import is_large, schur_complement
+from orthonorm.core.matrices import skew_blocks
 from orthonorm.gradients.exponential import expm
-from tests.differences import against, close, gradient, real_inner, single
+from tests.differences import CHECKS, against, close, gradient, real_inner, single
 from tests.gradients.cases import COMPLEX, REAL, TABLE, Case
 from tests.helpers import (
     DTYPES, EMPTY_SHAPES, assert_within, eps, is_complex, sample, with_signs,
@@ -170,3 +172,13 @@ def test_gradient_is_tangent_to_the_frames():
         X = with_signs(sample((6, 3)))
         Q, dQ = make_jvp(getattr(orthonorm.gradients, name))(X)(sample((6, 3), seed=1))
         close(Q.T @ dQ, -(Q.T @ dQ).T)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("dtype", [REAL, COMPLEX])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2), (2, 7), (2, 5, 2)], ids=str)
+def test_derivatives_of_cayley_of_large(shape, dtype, check):
+    X = 30 * sample(shape, dtype)
+    tall = X if shape[-2] >= shape[-1] else X.swapaxes(-1, -2)
+    assert is_large(schur_complement(*skew_blocks(tall)))
+    CHECKS[check](lambda X: 50 * gradients.cayley(X), X)  # the derivatives are of order 1 / 50
