@@ -4,8 +4,9 @@ import warnings
 from typing import Any, Callable
 
 import autograd.numpy as np
+from autograd import grad
 
-from .. import nn
+from .. import nn, optim
 from ..func import value_and_grad
 from ..gradients import stop_gradient
 from ..nn.utils import parametrizations, parametrize
@@ -15,6 +16,8 @@ class Orthonorm:
     """This package."""
 
     nn = nn
+    optim = optim
+    cached = staticmethod(parametrize.cached)
     orthogonal = staticmethod(parametrizations.orthogonal)
     spectral_norm = staticmethod(parametrizations.spectral_norm)
     weight_norm = staticmethod(parametrizations.weight_norm)
@@ -82,6 +85,24 @@ class Orthonorm:
         """Remove the parametrizations of the weight, which keeps its value."""
         parametrize.remove_parametrizations(module, "weight")
 
+    def dtype(self, name: str) -> Any:
+        """Return the data type of that name."""
+        return np.dtype(name).type
+
+    def step(self, optimizer: Any, module: Any, gradients: dict[str, Any]) -> None:
+        """Let the optimiser move the module's parameters that have a gradient."""
+        optimizer.step(gradients)
+
+    def minimize(self, optimizer: Any, loss: Any, module: Any, *args: Any) -> Any:
+        """Make one step down the gradient of ``loss(*args)``; return the loss before it."""
+        value, gradients = value_and_grad(loss, module)(*args)
+        optimizer.step(gradients)
+        return np.array(value)
+
+    def input_gradients(self, function: Any, x: Any) -> Any:
+        """Return the derivative of the sum of ``function(x)`` by x, itself differentiable."""
+        return grad(lambda x: function(x).sum())(x)
+
 
 class PyTorch:
     """PyTorch, which must be installed."""
@@ -92,8 +113,8 @@ class PyTorch:
         self._torch = torch
         # It warns of its own cost, for kernels of even length.
         warnings.filterwarnings("ignore", message="Using padding='same'")
-        self.nn = torch.nn
         self._parametrize = parametrize
+        self.nn, self.optim, self.cached = torch.nn, torch.optim, parametrize.cached
         self.version = torch.__version__.partition("+")[0]
         self.orthogonal = parametrizations.orthogonal
         self.spectral_norm = parametrizations.spectral_norm
@@ -161,3 +182,30 @@ class PyTorch:
     def remove(self, module: Any) -> None:
         """Remove the parametrizations of the weight, which keeps its value."""
         self._parametrize.remove_parametrizations(module, "weight")
+
+    def seed(self, seed: int) -> None:
+        """Seed what modules start from."""
+        self._torch.manual_seed(seed)
+
+    def dtype(self, name: str) -> Any:
+        """Return the data type of that name."""
+        return getattr(self._torch, name)
+
+    def step(self, optimizer: Any, module: Any, gradients: dict[str, Any]) -> None:
+        """Let the optimiser move the module's parameters that have a gradient."""
+        for name, parameter in module.named_parameters():
+            parameter.grad = self._tensor(gradients[name]) if name in gradients else None
+        optimizer.step()
+
+    def minimize(self, optimizer: Any, loss: Any, module: Any, *args: Any) -> Any:
+        """Make one step down the gradient of ``loss(*args)``; return the loss before it."""
+        optimizer.zero_grad()
+        value = loss(*args)
+        value.backward()
+        optimizer.step()
+        return value.detach().numpy().copy()
+
+    def input_gradients(self, function: Any, x: Any) -> Any:
+        """Return the derivative of the sum of ``function(x)`` by x, itself differentiable."""
+        x = x.detach().requires_grad_()
+        return self._torch.autograd.grad(function(x).sum(), x, create_graph=True)[0]

@@ -179,3 +179,18 @@ def loss(library: Any, inputs: dict[str, np.ndarray], *, name: str,
 
     outputs, gradients = library.outputs_and_gradients(holder, call, inputs["cotangent"])
     return {"loss": outputs[0], **{f"grad {key}": gradient for key, gradient in gradients.items()}}
+
+
+def optimizer_steps(library: Any, inputs: dict[str, np.ndarray], *, optimizer: str,
+                    options: dict[str, Any]) -> Answers:
+    """Where each step with a given gradient leads; a scalar sits out every other one."""
+    module = library.module(matrix=inputs["matrix"], scalar=inputs["scalar"])
+    optimizer = getattr(library.optim, optimizer)(module.named_parameters(), **options)
+    answers: Answers = {}
+    for i, gradient in enumerate(inputs["gradients"]):
+        gradients = {"matrix": gradient}
+        if i % 2 == 0:
+            gradients["scalar"] = inputs["scalar gradients"][i]
+        library.step(optimizer, module, gradients)
+        answers |= {f"step {i + 1}, {name}": value for name, value in library.state(module).items()}
+    return answers

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from .case import Case
 from .functions import function_cases
 from .layers import layer_cases
+from .optimizers import optimizer_cases
 from .parametrizations import parametrization_cases
 
 __all__ = ["Case", "all_cases"]
@@ -14,3 +15,4 @@ def all_cases() -> Iterator[Case]:
     yield from parametrization_cases()
     yield from layer_cases()
     yield from function_cases()
+    yield from optimizer_cases()
