@@ -3,7 +3,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .equivalence import recording, report
+from .equivalence import recording, report, runs
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """Run the comparison, print the report, and return the exit status."""
+    _, digits, followed = runs.load()
     if options.live:
         from .equivalence.cases import all_cases
         from .equivalence.libraries import PyTorch
@@ -46,10 +47,12 @@ def compare(options: argparse.Namespace) -> int:
             return 2
         source = f"PyTorch {pytorch.version}, live, seed {options.seed}"
         answers = {case.id: ask_pytorch(pytorch, case, options.seed) for case in all_cases()}
+        followed = {run.name: runs.ask_pytorch(pytorch, run, digits, options.seed)
+                    for run in runs.all_runs()}
     else:
         header, answers = recording.load()
         source = f"PyTorch {header['pytorch']}, recorded"
-    rows = report.compare(answers)
+    rows = report.compare(answers) + runs.compare(followed, digits)
     print(report.table(rows, source))
     if options.json:
         options.json.write_text(report.as_json(rows, source))
