@@ -53,8 +53,9 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike) -> None:
     >>> layer = nn.Linear(3, 2, rng=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(layer.state_dict(), f"{folder}/layer.npz")
-    ...     nn.Linear(3, 2).load_state_dict(load(f"{folder}/layer.npz"))
-    <All keys matched successfully>
+    ...     state_dict = load(f"{folder}/layer.npz")
+    >>> np.array_equal(state_dict["weight"], layer.weight)
+    True
     """
     path = Path(path)
     if path.suffix not in WRITERS:
@@ -152,7 +153,7 @@ def read(path: str | os.PathLike) -> tuple[Arrays, Dtypes]:
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except Exception as error:  # whatever the bytes of a foreign file make its library raise
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = re.split(r"\n|\. ", str(error))[0] or type(error).__name__
         raise CheckpointError(f"{path}: not a readable {path.suffix} file: {reason}") from error
 
 

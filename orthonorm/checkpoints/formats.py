@@ -4,6 +4,7 @@ A reader takes a path and returns the arrays and the dtypes they have in the fil
 A writer takes an open file and a dict of arrays. What a file claims about itself is checked before
 memory is taken for it.
 """
+import pickle
 import shlex
 import warnings
 import zipfile
@@ -238,7 +239,10 @@ def read_pytorch(path: Path) -> tuple[Arrays, Dtypes]:
             "a pickle, which PyTorch alone reads safely: install it, or convert the file where it is: "
             f"python -c '{CONVERT}' {shlex.quote(path.name)} {shlex.quote(path.stem)}.safetensors"
         ) from error
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # whose text advises to unpickle it all the same
+        raise CheckpointError("PyTorch refuses it: a pickle of more than weights, or none") from error
     if not isinstance(loaded, dict) or not all(isinstance(x, torch.Tensor) for x in loaded.values()):
         raise CheckpointError("it holds something else than a state dict, names and tensors")
     _check_expansion(sum(x.numel() * x.element_size() for x in loaded.values()), path)

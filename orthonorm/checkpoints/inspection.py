@@ -3,7 +3,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -101,8 +101,9 @@ def examine(state_dict: Arrays, dtypes: Dtypes,
         if isinstance(tensor, dict):
             path, dot, last = name.rpartition(".")
             start = f"{path}{dot}parametrizations.{last}."
-            parts = [_part(Row(start + part, x.shape, dtypes[start + part], start), x)
-                     for part, x in sorted(tensor.items(), key=lambda item: (item[0][0].isdigit(), item[0]))]
+            originals_first = sorted(tensor, key=lambda part: (part[0].isdigit(), part))
+            parts = [_part(Row(start + part, tensor[part].shape, dtypes[start + part], start),
+                           tensor[part]) for part in originals_first]
             coarsest = max((row.dtype for row in parts), key=lambda dtype: EPS.get(dtype, 0.0))
             yield [_parametrized(Row(name, (), coarsest), tensor, maps[name]), *parts]
         else:
@@ -130,8 +131,7 @@ def _part(row: Row, array: np.ndarray) -> Row:
 def _parametrized(row: Row, parts: Arrays, orthogonal_map: str | None) -> Row:
     row.shape = next(iter(parts.values())).shape
     try:
-        with np.errstate(all="ignore"):
-            steps = rebuild(parts, orthogonal_map)
+        steps = rebuild(parts, orthogonal_map)
     except Unidentified as error:
         row.made_by = ["unknown"]
         row.notes.append(f"not computed: {error}")
@@ -306,8 +306,14 @@ def as_json(rows: list[Row], path: str) -> str:
     -------
     str
     """
-    flat = [{**vars(row), **row.spectrum._asdict()} for row in rows]
-    tensors = [{key: None if value == math.inf else value for key, value in row.items()
-                if key != "spectrum"} for row in flat]
+    def finite(value: Any) -> Any:
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        return [finite(x) for x in value] if isinstance(value, (list, tuple)) else value
+
+    tensors = []
+    for row in rows:
+        flat = {**vars(row), **row.spectrum._asdict()}
+        tensors.append({key: finite(value) for key, value in flat.items() if key != "spectrum"})
     return json.dumps({"file": path, "warnings": warnings(rows), "tensors": tensors}, indent=1,
                       allow_nan=False)

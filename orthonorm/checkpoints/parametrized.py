@@ -13,6 +13,7 @@ user's own may: then it has to be said. The last ones of a chain, if they keep n
 """
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -26,7 +27,7 @@ from ..nn.utils import parametrizations
 from .formats import Arrays, CheckpointError
 
 LONGEST_CHAIN = 20
-PART = re.compile(r"(?P<prefix>(?:.*?\.)?)parametrizations\.(?P<tensor>[^.]+)\."
+PART = re.compile(r"(?P<prefix>(?:.*?\.)??)parametrizations\.(?P<tensor>[^.]+)\."
                   r"(?P<part>original\d*|\d+\..+|parametrizations\..+)")
 
 
@@ -123,12 +124,14 @@ def rebuild(parts: Arrays, orthogonal_map: str | None = None) -> list[Step]:
     originals, buffers = _by_position(parts, orthogonal_map)
     steps: list[Step] = []
     for position in range(1 + max(buffers, default=0)):
+        kept = buffers.get(position, {})
         try:
-            if position == 0 and "original" not in originals:
-                steps.append(_weight_norm(originals, buffers.get(0, {})))
-            else:
-                X = steps[-1].weight if steps else originals["original"]
-                steps.append(_step(X, buffers.get(position, {}), orthogonal_map))
+            with warnings.catch_warnings(action="ignore"):  # the result tells what went wrong
+                if position == 0 and "original" not in originals:
+                    steps.append(_weight_norm(originals, kept))
+                else:
+                    X = steps[-1].weight if steps else originals["original"]
+                    steps.append(_step(X, kept, orthogonal_map))
         except CheckpointError:
             raise
         except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
