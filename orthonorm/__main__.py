@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from numpy.linalg import LinAlgError
+
 from .checkpoints import CheckpointError, files, inspection, plain_weights, save
 from .equivalence import recording, report
 
@@ -90,7 +92,7 @@ def inspect(options: argparse.Namespace) -> int:
               else inspection.table(rows, str(options.file)))
         if options.export:
             save(plain_weights(state_dict, maps), options.export)
-    except (CheckpointError, ImportError, OSError, MemoryError) as error:
+    except (CheckpointError, ImportError, LinAlgError, MemoryError, OSError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         print(f"orthonorm: {reason}", file=sys.stderr)
         return 2

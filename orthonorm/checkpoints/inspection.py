@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.matrices import mT
 from .formats import Arrays, CheckpointError, Dtypes
 from .parametrized import Step, Unidentified, as_matrix, grouped, maps_of, rebuild
 
@@ -123,7 +124,7 @@ def _part(row: Row, array: np.ndarray) -> Row:
     if array.ndim >= 2:
         row.spectrum = _spectrum(array if is_base else as_matrix(array))
     if is_base:
-        _warn_of_orthogonality(row, "base", row.spectrum)
+        _warn_of_orthogonality(row, "base")
     _count(row, array)
     return row
 
@@ -140,19 +141,21 @@ def _parametrized(row: Row, parts: Arrays, orthogonal_map: str | None) -> Row:
         row.made_by = ["broken"]
         row.warnings.append(f"cannot be computed: {error}")
         return row
-    row.shape = steps[-1].weight.shape
     for step in steps:
         row.made_by.append(f"{step.kind} ({step.setting})")
-        row.spectrum = _spectrum(step.matrices)
+        row.shape, row.spectrum = step.weight.shape, _spectrum(step.matrices)
         _check_step(row, step)
-    _warn_of_zeros(row, steps[-1].matrices)
-    _count(row, steps[-1].weight)
+    last = steps[-1]
+    wide = last.matrices.shape[-2] < last.matrices.shape[-1]
+    # The rows of a wide orthogonal weight are of norm 1; a column may well be zero.
+    _warn_of_zeros(row, mT(last.matrices) if last.kind == "orthogonal" and wide else last.matrices)
+    _count(row, last.weight)
     return row
 
 
 def _check_step(row: Row, step: Step) -> None:
     if step.kind == "orthogonal":
-        _warn_of_orthogonality(row, "the weight", row.spectrum)
+        _warn_of_orthogonality(row, "the weight")
     if step.zero_slices:
         row.warnings.append(f"{step.zero_slices} slices of original1 are zero and have no direction: "
                             "PyTorch's weight is NaN there")
@@ -196,10 +199,10 @@ def _warn_of_zeros(row: Row, matrices: np.ndarray) -> None:
         row.warnings.append(f"{zero} of {matrices.size // matrices.shape[-2]} columns are zero")
 
 
-def _warn_of_orthogonality(row: Row, what: str, spectrum: Spectrum) -> None:
-    error, tolerance = spectrum.orthogonality_error, 10 * max(row.shape[-2:], default=0) * EPS.get(
-        row.dtype, 2.0**-52)
-    if error is not None and error > tolerance:
+def _warn_of_orthogonality(row: Row, what: str) -> None:
+    error = row.spectrum.orthogonality_error
+    # The tolerance by which `orthogonal` itself tells whether a weight is.
+    if error is not None and error > 10 * max(row.shape[-2:]) * EPS.get(row.dtype, 2.0**-52):
         row.warnings.append(f"{what} should be orthogonal, and its orthogonality error is {error:.1e}")
 
 

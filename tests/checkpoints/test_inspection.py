@@ -271,8 +271,12 @@ def test_what_is_wrong_is_said(inspected, state, wanted):
     assert report.endswith(f": {len(wanted)} warning{'s' * (len(wanted) > 1)}\n")
 
 
-@pytest.mark.parametrize("state", [orthogonal_state(), spectral_state(1.009), spectral_state(0.992)],
-                         ids=["orthogonal", "high", "low"])
+WIDE = {ORIGINAL: -np.eye(3, 5), BASE: np.eye(5)}  # its weight has two zero columns
+
+
+@pytest.mark.parametrize("state", [
+    orthogonal_state(), WIDE, spectral_state(1.009), spectral_state(0.992)],
+    ids=["orthogonal", "wide", "high", "low"])
 def test_what_is_right_is_not_warned_of(inspected, state):
     assert inspected(state)[0] == 0
 
@@ -373,13 +377,14 @@ def test_what_cannot_be_done_is_one_line_and_status_2(capsys, args, message):
     assert captured.out == "" and captured.err.count("\n") == 1 and message in captured.err
 
 
-def test_memory_that_runs_out_is_one_line_and_status_2(monkeypatch, capsys):
-    def examine(*args):
-        raise MemoryError
-        yield
-    monkeypatch.setattr(__main__.inspection, "examine", examine)
+@pytest.mark.parametrize("error, message", [
+    (MemoryError(), "MemoryError"), (np.linalg.LinAlgError("no convergence"), "no convergence")])
+def test_an_analysis_that_fails_is_one_line_and_status_2(monkeypatch, capsys, error, message):
+    def svd(*args, **kwargs):
+        raise error
+    monkeypatch.setattr(np.linalg, "svd", svd)
     assert __main__.main(["inspect", str(PYTORCH)]) == 2
-    assert capsys.readouterr().err == "orthonorm: MemoryError\n"
+    assert capsys.readouterr().err == f"orthonorm: {message}\n"
 
 
 @pytest.mark.parametrize("tty, large, shown", [
