@@ -31,7 +31,7 @@ def npy_claiming(shape, data=b"", descr="'<f8'"):
 
 def npz_bytes(members, compression=zipfile.ZIP_STORED):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
+    with zipfile.ZipFile(file, "w", compression, compresslevel=1) as archive:
         for name, content in members:
             archive.writestr(name, content)
     return file.getvalue()
@@ -90,7 +90,7 @@ NPZ = {
     "100 dimensions": npz_bytes([("w.npy", npy_claiming((1,) * 100, bytes(8)))]),
     "code in header": npz_bytes([("w.npy", npy_claiming("__import__('os').system('touch hacked')"))]),
     "nested header": npz_bytes([("w.npy", npy_claiming("(" * 5000 + ")" * 5000))]),
-    "bomb": npz_bytes([(f"{i}.npy", npy_bytes(ZEROS)) for i in range(60)], zipfile.ZIP_DEFLATED),
+    "bomb": npz_bytes([(f"{i}.npy", npy_bytes(ZEROS)) for i in range(40)], zipfile.ZIP_DEFLATED),
     "bzip2": npz_bytes([("w.npy", npy_bytes(ZEROS))], zipfile.ZIP_BZIP2),
     "lzma": npz_bytes([("w.npy", npy_bytes(ZEROS))], zipfile.ZIP_LZMA),
     **{f"name {name!a}": npz_bytes([(f"{name}.npy", npy_bytes(ZEROS[:1]))])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orthonorm.checkpoints import CheckpointError, load, save
+from orthonorm.checkpoints import CheckpointError, formats, load, save
 
 from ..helpers import peak_memory, sample
 from .hostile import HOSTILE
@@ -33,6 +33,16 @@ def test_a_large_file_of_zeros_is_no_bomb_where_it_stays_small(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", w=np.zeros(2 * 10**7))
     assert (tmp_path / "x.npz").stat().st_size < 200_000
     assert load(tmp_path / "x.npz")["w"].shape == (2 * 10**7,)
+
+
+def test_a_file_may_expand_in_proportion_to_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "FREE_BYTES", 0)
+    noise = sample((5000,))
+    np.savez_compressed(tmp_path / "x.npz", noise=noise, zeros=np.zeros(50 * noise.size))
+    assert load(tmp_path / "x.npz")["zeros"].size == 50 * noise.size
+    np.savez_compressed(tmp_path / "x.npz", noise=noise, zeros=np.zeros(200 * noise.size))
+    with pytest.raises(CheckpointError, match="would expand to 8040.* bytes, more than 100 times its"):
+        load(tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize("name", ["x.onnx", "x", "x.safetensors.index.json"])
