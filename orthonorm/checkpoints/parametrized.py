@@ -190,8 +190,8 @@ def _orthogonal(X: np.ndarray, orthogonal_map: str | None, base: np.ndarray | No
     *batch, n, k = X.shape
     entries = {"original": X}
     if base is not None:
-        # Registration makes a base, so that a wrong one has to be found before.
-        if base.shape != (*batch, max(n, k), max(n, k)):
+        # Of the base, PyTorch stores all columns; the first k, which are enough, are another form.
+        if base.shape not in ((*batch, max(n, k), columns) for columns in (max(n, k), min(n, k))):
             raise CheckpointError(f"a base of the shape {base.shape} does not fit {X.shape}")
         entries["0.base"] = base
     orthogonal_map = orthogonal_map or (
