@@ -68,7 +68,7 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike) -> None:
         if array.dtype.name not in dtypes:
             raise CheckpointError(f"{path}: {name} has the dtype {array.dtype}, which {path.suffix} "
                                   f"does not hold")
-        arrays[formats.check_name(name)] = np.asarray(array, array.dtype.newbyteorder("="), order="C")
+        arrays[formats.check_name(name)] = np.asarray(array, order="C")
     with _replacing(path) as file:
         write(file, arrays)
 
