@@ -271,12 +271,13 @@ def test_what_is_wrong_is_said(inspected, state, wanted):
     assert report.endswith(f": {len(wanted)} warning{'s' * (len(wanted) > 1)}\n")
 
 
+WHOLE = {ORIGINAL + "0": np.array(2.0), ORIGINAL + "1": np.array([[1.0, 2.0], [0.0, 0.0]])}
 WIDE = {ORIGINAL: -np.eye(3, 5), BASE: np.eye(5)}  # its weight has two zero columns
 
 
 @pytest.mark.parametrize("state", [
-    orthogonal_state(), WIDE, spectral_state(1.009), spectral_state(0.992)],
-    ids=["orthogonal", "wide", "high", "low"])
+    orthogonal_state(), WIDE, WHOLE, spectral_state(1.009), spectral_state(0.992)],
+    ids=["orthogonal", "wide", "one length", "high", "low"])
 def test_what_is_right_is_not_warned_of(inspected, state):
     assert inspected(state)[0] == 0
 

@@ -6,7 +6,7 @@ import pytest
 
 from orthonorm import nn
 from orthonorm.checkpoints import CheckpointError, load, plain_weights
-from orthonorm.nn.utils.parametrizations import spectral_norm, weight_norm
+from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
 from ..helpers import assert_identical
 
@@ -61,3 +61,10 @@ def test_a_parametrized_original_is_computed():
     layer.eval()
     assert "parametrizations.weight.parametrizations.original.original0" in layer.state_dict()
     assert np.array_equal(plain_weights(layer.state_dict())["weight"], layer.weight)
+
+
+def test_the_map_holds_for_a_parametrized_original_too():
+    layer = spectral_norm(nn.Linear(3, 4, rng=0), rng=0)
+    orthogonal(layer.parametrizations.weight, "original", "cayley", use_trivialization=False)
+    layer.eval()
+    assert np.array_equal(plain_weights(layer.state_dict(), "cayley")["weight"], layer.weight)
