@@ -104,6 +104,15 @@ def test_a_stack_of_orthogonal_matrices_is_measured_one_by_one(inspected):
     assert rows[BASE]["shape"] == [2, 3, 5, 5] and rows[BASE]["orthogonality_error"] < 1e-13
 
 
+def test_the_condition_of_a_stack_is_its_worst(inspected):
+    base = np.stack([np.diag([4.0, 2.0]), np.diag([3.0, 1.0]), np.eye(2)])
+    _, rows, _ = inspected({ORIGINAL: np.stack([-np.eye(2)] * 3), BASE: base})
+    for name in ("weight", BASE):
+        row = rows[name]
+        assert (row["largest"], row["smallest"], row["condition"]) == (4, 1, 3)
+        assert row["orthogonality_error"] == 15
+
+
 @pytest.mark.parametrize("orthogonal_map", MAPS)
 @pytest.mark.parametrize("named", [True, False])
 def test_the_map_is_what_the_option_says(inspected, tmp_path, orthogonal_map, named):
@@ -205,8 +214,8 @@ WRONG = {
         ["weight: the weight should be orthogonal, and its orthogonality error is",
          f"{BASE}: base should be orthogonal, and its orthogonality error is"]),
     "a column of base that the weight does not have": (
-        orthogonal_state(**{BASE: with_entry(np.eye(5), (4, 4), 1.001), ORIGINAL: -np.eye(5, 3)}),
-        [f"{BASE}: base should be orthogonal, and its orthogonality error is 2.0e-03"]),
+        orthogonal_state(**{BASE: with_entry(np.eye(5), (4, 4), 1 + 1e-13), ORIGINAL: -np.eye(5, 3)}),
+        [f"{BASE}: base should be orthogonal, and its orthogonality error is 2.0e-13"]),
     "householder's signs decayed": (
         orthogonal_state(**{ORIGINAL: -0.99 * np.eye(5, 3)}),
         ["weight: the weight should be orthogonal, and its orthogonality error is 1.0e+00",
@@ -272,12 +281,14 @@ def test_what_is_wrong_is_said(inspected, state, wanted):
 
 
 WHOLE = {ORIGINAL + "0": np.array(2.0), ORIGINAL + "1": np.array([[1.0, 2.0], [0.0, 0.0]])}
+HALF = orthogonal_state()
+HALF = {**HALF, BASE: HALF[BASE].astype(np.float16)}  # orthogonal as far as float16 can tell
 WIDE = {ORIGINAL: -np.eye(3, 5), BASE: np.eye(5)}  # its weight has two zero columns
 
 
 @pytest.mark.parametrize("state", [
-    orthogonal_state(), WIDE, WHOLE, spectral_state(1.009), spectral_state(0.992)],
-    ids=["orthogonal", "wide", "one length", "high", "low"])
+    orthogonal_state(), HALF, WIDE, WHOLE, spectral_state(1.009), spectral_state(0.992)],
+    ids=["orthogonal", "half", "wide", "one length", "high", "low"])
 def test_what_is_right_is_not_warned_of(inspected, state):
     assert inspected(state)[0] == 0
 
