@@ -150,8 +150,6 @@ def read_npz(path: Path) -> tuple[Arrays, Dtypes]:
         _check_expansion(sum(member.file_size for member in members), path)
         for member in members:
             name = check_name(member.filename.removesuffix(".npy"))
-            if name == member.filename:
-                raise CheckpointError(f"{name} is not an array")
             if name in arrays:
                 raise CheckpointError(f"it holds {name} twice")
             # Only deflate decompresses piece by piece, whatever the data says.
@@ -175,7 +173,7 @@ def _read_npy(name: str, file: Any, file_size: int) -> np.ndarray:
     size = dtype.itemsize
     for length in shape:
         size *= length
-    if min(shape, default=0) < 0 or size != file_size - file.tell():
+    if size != file_size - file.tell():
         raise CheckpointError(
             f"{name} claims the shape {shape} of {dtype}, but has {file_size - file.tell()} bytes")
     array = np.frombuffer(bytearray(file.read(size)), dtype)
