@@ -184,8 +184,7 @@ def _read_npy(name: str, file: Any, file_size: int) -> np.ndarray:
 def write_npz(file: BinaryIO, arrays: Arrays) -> None:
     """Write an ``.npz`` file, uncompressed; equal arrays give equal bytes.
 
-    :func:`numpy.savez` would write the time too, and takes the names ``file`` and ``allow_pickle`` for
-    its own arguments.
+    :func:`numpy.savez` takes the names ``file`` and ``allow_pickle`` for its own arguments.
 
     Parameters
     ----------
@@ -194,7 +193,7 @@ def write_npz(file: BinaryIO, arrays: Arrays) -> None:
     """
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
