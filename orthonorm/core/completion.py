@@ -1,47 +1,13 @@
 r"""Completing an orthonormal frame to a square orthogonal matrix, without storing the square."""
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .householder import factor, reflectors
+from .householder import CompactWY, factor, reflectors
 from .matrices import H, as_matrices, solve_upper
 
 
-class Completion(NamedTuple):
-    r"""The orthogonal matrix :math:`(I - V T V^H) \operatorname{diag}(d, I)`, as its factors.
-
-    Made by :func:`completion`. It is n x n, but takes O(n k) memory, and O(n k m) operations to
-    multiply by m columns.
-
-    Attributes
-    ----------
-    V : ndarray, shape (..., n, k)
-        The reflectors, unit lower trapezoidal.
-    T : ndarray, shape (..., k, k)
-        Upper triangular.
-    signs : ndarray, shape (..., k, 1)
-        Real, 1s and -1s: d.
-    """
-
-    V: np.ndarray
-    T: np.ndarray
-    signs: np.ndarray
-
-    def __matmul__(self, Z: np.ndarray) -> np.ndarray:
-        """Multiply by `Z`, of shape (..., n, m)."""
-        Z = Z.copy()
-        Z[..., :self.V.shape[-1], :] *= self.signs
-        Z -= self.V @ (self.T @ (H(self.V) @ Z))
-        return Z
-
-    def adjoint_matmul(self, Z: np.ndarray) -> np.ndarray:
-        """Multiply the conjugate transpose by `Z`, of shape (..., n, m)."""
-        Z = Z - self.V @ (H(self.T) @ (H(self.V) @ Z))
-        Z[..., :self.V.shape[-1], :] *= self.signs
-        return Z
-
-
-def completion(Q: np.ndarray) -> Completion:
+def completion(Q: np.ndarray) -> CompactWY:
     r"""Find k reflectors whose product has an orthonormal frame as its first k columns.
 
     Parameters
@@ -51,7 +17,7 @@ def completion(Q: np.ndarray) -> Completion:
 
     Returns
     -------
-    Completion
+    CompactWY
 
     Notes
     -----
@@ -84,8 +50,8 @@ def completion(Q: np.ndarray) -> Completion:
     N = np.triu(H(V) @ V, 1)
     T = tau[..., :, None] * solve_upper(identity + N * tau[..., None, :],
                                         np.broadcast_to(identity, N.shape))
-    R = np.diagonal(factored, axis1=-2, axis2=-1)[..., None].real
-    return Completion(V, T, np.where(R < 0, -1, 1).astype(R.dtype))
+    R = np.diagonal(factored, axis1=-2, axis2=-1).real
+    return CompactWY(V, T, np.where(R < 0, -1, 1).astype(R.dtype))
 
 
 def complete(Q: Any) -> np.ndarray:

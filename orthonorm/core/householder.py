@@ -1,10 +1,10 @@
 r"""Products of Householder reflectors, in blocks: the compact WY representation, and back."""
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
 
-from .matrices import as_matrices, mT, on_tall, solve_upper
+from .matrices import H, add_to_diagonal, as_matrices, mT, on_tall, solve_upper
 
 
 def householder(X: Any) -> np.ndarray:
@@ -60,22 +60,79 @@ def householder(X: Any) -> np.ndarray:
     array([[ 0.],
            [-1.]])
     """
-    X = as_matrices(X)
+    return _householder(as_real_matrices(X, "X"))
+
+
+def as_real_matrices(X: Any, name: str) -> np.ndarray:
+    """Check as :func:`.as_matrices` does, and raise ValueError if `X` is complex."""
+    X = as_matrices(X, name)
     if np.iscomplexobj(X):
-        raise ValueError(
-            f"X must be real: the householder map does not support complex matrices, got {X.dtype}"
-        )
-    return _householder(X)
+        raise ValueError(f"{name} must be real: the householder map does not support complex matrices, "
+                         f"got {X.dtype}")
+    return X
 
 
 @on_tall("X")
 def _householder(X):
-    k = X.shape[-1]
+    return compact_wy(X).frame()
+
+
+class CompactWY(NamedTuple):
+    r"""The n x n orthogonal matrix :math:`(I - V T V^H) \operatorname{diag}(d, I)`, as its factors.
+
+    A product of k reflectors, and the signs of its first k columns. It takes O(n k) memory, and
+    O(n k m) operations to multiply by m columns.
+
+    Attributes
+    ----------
+    V : ndarray, shape (..., n, k)
+        The reflectors, unit lower trapezoidal.
+    T : ndarray, shape (..., k, k)
+        Upper triangular.
+    signs : ndarray, shape (..., k)
+        Real: d.
+    """
+
+    V: np.ndarray
+    T: np.ndarray
+    signs: np.ndarray
+
+    def frame(self) -> np.ndarray:
+        """Return the first k columns, of shape (..., n, k)."""
+        V, T, signs = self
+        Q = V @ (T @ H(-V[..., :V.shape[-1], :]))
+        add_to_diagonal(Q[..., :V.shape[-1], :], 1)
+        Q *= signs[..., None, :]
+        return Q
+
+    def __matmul__(self, Z: np.ndarray) -> np.ndarray:
+        """Multiply by `Z`, of shape (..., n, m)."""
+        Z = Z.copy()
+        Z[..., :self.V.shape[-1], :] *= self.signs[..., None]
+        Z -= self.V @ (self.T @ (H(self.V) @ Z))
+        return Z
+
+    def adjoint_matmul(self, Z: np.ndarray) -> np.ndarray:
+        """Multiply the conjugate transpose by `Z`, of shape (..., n, m)."""
+        Z = Z - self.V @ (H(self.T) @ (H(self.V) @ Z))
+        Z[..., :self.V.shape[-1], :] *= self.signs[..., None]
+        return Z
+
+
+def compact_wy(X: np.ndarray) -> CompactWY:
+    r"""Read the reflectors below the diagonal of `X` and the signs on it; find T.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+        Real.
+
+    Returns
+    -------
+    CompactWY
+    """
     V = reflectors(X)
-    V1 = V[..., :k, :]
-    W = solve_upper(inverse_T(V), mT(V1))
-    signs = np.trunc(np.diagonal(X, axis1=-2, axis2=-1))[..., None, :]
-    return (np.eye(*X.shape[-2:], dtype=X.dtype) - V @ W) * signs
+    return CompactWY(V, triangle(V), np.trunc(np.diagonal(X, axis1=-2, axis2=-1)))
 
 
 def reflectors(X: np.ndarray) -> np.ndarray:
@@ -89,7 +146,48 @@ def reflectors(X: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (..., n, k)
     """
-    return np.tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
+    V = np.tril(X, -1)
+    add_to_diagonal(V[..., :X.shape[-1], :], 1)
+    return V
+
+
+def triangle(V: np.ndarray) -> np.ndarray:
+    r"""Find T such that :math:`I - V T V^T` is the product of the reflectors in the columns of `V`.
+
+    Parameters
+    ----------
+    V : ndarray, shape (..., n, k)
+        Real, unit lower trapezoidal.
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+        Upper triangular.
+
+    Notes
+    -----
+    :math:`T^{-1} = \operatorname{triu}(V^T V, 1) + \tfrac12 \operatorname{diag}(V^T V)` [1]_ is
+    inverted by halves: with :math:`V = [V_1, V_2]` and the triangles of the halves, as in [2]_,
+
+    .. math:: T = \begin{pmatrix} T_1 & -T_1 V_1^T V_2 T_2 \\ 0 & T_2 \end{pmatrix}.
+
+    References
+    ----------
+    .. [1] T. Joffrain, T. M. Low, E. S. Quintana-Orti, R. van de Geijn, F. G. Van Zee,
+       "Accumulating Householder transformations, revisited", ACM Trans. Math. Softw. 32 (2006).
+    .. [2] E. Elmroth, F. G. Gustavson, "Applying recursion to serial and parallel QR factorization
+       leads to better performance", IBM J. Res. Dev. 44 (2000).
+    """
+    k = V.shape[-1]
+    if k <= (32 if V.ndim == 2 else 4):
+        return solve_upper(inverse_T(V), np.broadcast_to(np.eye(k, dtype=V.dtype), (*V.shape[:-2], k, k)))
+    h = k // 2
+    V1, V2 = V[..., h:, :h], V[..., h:, h:]  # the rows of V_2 above are zero
+    T = np.zeros(V.shape[:-2] + (k, k), V.dtype)
+    T1, T2 = T[..., :h, :h], T[..., h:, h:]
+    T1[...], T2[...] = triangle(V[..., :h]), triangle(V2)
+    T[..., :h, h:] = -T1 @ (mT(V1) @ V2) @ T2
+    return T
 
 
 def inverse_T(V: np.ndarray) -> np.ndarray:
@@ -114,8 +212,8 @@ def inverse_T(V: np.ndarray) -> np.ndarray:
 
 def upper_half(V: np.ndarray) -> np.ndarray:
     """Return the k x k mask that keeps a strict upper triangle and half of the diagonal."""
-    ones = np.ones((V.shape[-1],) * 2, V.dtype)
-    return np.triu(ones, 1) + np.eye(*ones.shape, dtype=V.dtype) / 2
+    k = V.shape[-1]
+    return np.triu(np.ones((k, k), V.dtype), 1) + np.eye(k, dtype=V.dtype) / 2
 
 
 def householder_inverse(Q: Any) -> np.ndarray:
@@ -153,12 +251,7 @@ def householder_inverse(Q: Any) -> np.ndarray:
     >>> np.allclose(householder(householder_inverse(Q)), Q, atol=1e-15)
     True
     """
-    Q = as_matrices(Q, "Q")
-    if np.iscomplexobj(Q):
-        raise ValueError(
-            f"Q must be real: the householder map does not support complex matrices, got {Q.dtype}"
-        )
-    return _householder_inverse(Q)
+    return _householder_inverse(as_real_matrices(Q, "Q"))
 
 
 @on_tall("Q")

@@ -1,15 +1,18 @@
 r"""Rules of the compact WY product of reflectors, and of the way back from a frame to them."""
-import autograd.numpy as np
+import numpy as np
 from autograd.extend import primitive
+from autograd.tracer import isbox
 
 from .. import core
-from ..core.householder import upper_half
+from ..core.householder import CompactWY, as_real_matrices, compact_wy, upper_half
 from .orthonormalize import orthonormalize
-from .rules import cast, define, mT, on_tall, rows, stop_gradient, tril
+from .rules import cast, define, mT, on_tall, plain, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint
 
 
-_householder = primitive(core.householder)
+@primitive
+def _householder(X, factors):
+    return factors.frame()
 
 
 def householder(X):
@@ -51,37 +54,43 @@ def householder(X):
     array([[0.],
            [2.]])
     """
-    return on_tall(_householder, X)
+    return on_tall(_householder_of_tall, X)
 
 
-def _householder_parts(X):
+def _householder_of_tall(X):
+    # The factors of the value serve the rules too, unless these are differentiated themselves.
+    return _householder(X, compact_wy(as_real_matrices(plain(X), "X")))
+
+
+def _factors(X, factors):
+    if not isbox(X):
+        return factors
     k = X.shape[-1]
     V = tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
-    half = upper_half(stop_gradient(V))
-    inverse_T = (mT(V) @ V) * half
-    W = solve_upper(inverse_T, mT(V[..., :k, :]))
-    signs = np.trunc(np.diagonal(stop_gradient(X), axis1=-2, axis2=-1))[..., None, :]
-    return V, W, inverse_T, half, signs
+    identity = np.broadcast_to(np.eye(k, dtype=X.dtype), factors.T.shape)
+    T = solve_upper((mT(V) @ V) * upper_half(factors.V), identity)
+    return CompactWY(V, T, factors.signs)
 
 
-def _householder_adjoint(Q, X, Qbar):
-    n, k = X.shape[-2:]
-    V, W, inverse_T, half, signs = _householder_parts(X)
-    G = Qbar * signs
-    R = solve_upper_adjoint(inverse_T, -mT(V) @ G)
-    C = (-R @ mT(W)) * half
-    zero = np.zeros(X.shape[:-2] + (n - k, k), X.dtype)
-    Vbar = -G @ mT(W) + rows(mT(R), zero) + V @ (C + mT(C))
-    return tril(Vbar, -1)
-
-
-def _householder_tangent(Q, X, dX):
+def _householder_adjoint(Q, X, factors, Qbar):
+    V, T, signs = _factors(X, factors)
     k = X.shape[-1]
-    V, W, inverse_T, half, signs = _householder_parts(X)
+    G = Qbar * signs[..., None, :]
+    W = T @ mT(V[..., :k, :])
+    R = mT(T) @ (mT(V) @ -G)
+    C = (-R @ mT(W)) * upper_half(factors.V)
+    Vbar = V @ (C + mT(C)) - G @ mT(W)
+    return tril(rows(Vbar[..., :k, :] + mT(R), Vbar[..., k:, :]), -1)
+
+
+def _householder_tangent(Q, X, factors, dX):
+    V, T, signs = _factors(X, factors)
+    k = X.shape[-1]
     dV = tril(dX, -1)
     dGram = mT(dV) @ V
-    dW = solve_upper(inverse_T, mT(dV[..., :k, :]) - ((dGram + mT(dGram)) * half) @ W)
-    return -(dV @ W + V @ dW) * signs
+    W = T @ mT(V[..., :k, :])
+    dW = T @ (mT(dV[..., :k, :]) - ((dGram + mT(dGram)) * upper_half(factors.V)) @ W)
+    return -(dV @ W + V @ dW) * signs[..., None, :]
 
 
 define(_householder, adjoint=_householder_adjoint, tangent=_householder_tangent)
@@ -145,7 +154,7 @@ def householder_inverse(Q):
     signs = np.diagonal(X, axis1=-2, axis2=-1)[..., None]
     reflects = np.any(tril(X, -1), axis=-2)[..., None]
     R = mT(frame) @ Q * signs * np.where(reflects, 1, -1).astype(X.dtype)
-    above = np.concatenate((np.triu(R, 1), np.zeros_like(X[..., X.shape[-1]:, :])), axis=-2)
+    above = rows(triu(R, 1), np.zeros_like(X[..., X.shape[-1]:, :]))
     reflectors = cast(_reflectors_of_frame(frame), X.dtype)
     return reflectors + X * np.eye(*X.shape[-2:], dtype=X.dtype) + cast(above, X.dtype)
 
@@ -165,7 +174,7 @@ def _reflectors_adjoint(X, Q, Xbar):
     n, k = Q.shape[-2:]
     V, U, signs = _LU_of_frame(X, Q)
     Vbar = tril(Xbar, -1)
-    top = solve_upper(mT(V[..., :k, :]), np.triu(mT(V) @ Vbar))
+    top = solve_upper(mT(V[..., :k, :]), triu(mT(V) @ Vbar))
     zero = np.zeros(Q.shape[:-2] + (n - k, k), Q.dtype)
     Nbar = Vbar - rows(top, zero)
     return -mT(solve_upper(U, mT(Nbar))) * signs
@@ -176,7 +185,7 @@ def _reflectors_tangent(X, Q, dQ):
     V, U, signs = _LU_of_frame(X, Q)
     N = mT(solve_upper_adjoint(U, -mT(dQ * signs)))
     K = solve_upper_adjoint(mT(V[..., :k, :]), N[..., :k, :])
-    return tril(N - V @ np.triu(K), -1)
+    return tril(N - V @ triu(K), -1)
 
 
 define(_reflectors_of_frame, adjoint=_reflectors_adjoint, tangent=_reflectors_tangent)

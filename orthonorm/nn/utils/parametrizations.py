@@ -166,11 +166,14 @@ class _Orthogonal(Module):
 
     def _times_base(self, Q: Any) -> Any:
         base = self._stored_base()
-        if base.shape[-2] == base.shape[-1]:
-            return base @ Q
+        square = base.shape[-2] == base.shape[-1]
         if isinstance(base, Box):
-            raise TypeError("only an n x n base can be differentiated, got one of shape "
-                            f"{base.shape}: orthonorm.core.complete makes it n x n")
+            if not square:
+                raise TypeError("only an n x n base can be differentiated, got one of shape "
+                                f"{base.shape}: orthonorm.core.complete makes it n x n")
+            return base @ Q
+        if square:
+            return multiply(base, Q)
         factored = self._factored
         if factored[0] is not base:
             self._factored = factored = base, completion(base)
