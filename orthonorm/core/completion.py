@@ -3,8 +3,8 @@ from typing import Any
 
 import numpy as np
 
-from .householder import CompactWY, factor, reflectors
-from .matrices import H, as_matrices, solve_upper
+from .matrices import H, as_matrices
+from .reflectors import CompactWY, factor, reflectors
 
 
 def completion(Q: np.ndarray) -> CompactWY:
@@ -21,20 +21,8 @@ def completion(Q: np.ndarray) -> CompactWY:
 
     Notes
     -----
-    LAPACK's ``geqrf`` factors :math:`Q = H_1 \cdots H_k R` with reflectors
-    :math:`H_j = I - \tau_j v_j v_j^H`. R is diagonal for an orthonormal Q, with the signs d. The
-    product of the reflectors is :math:`I - V T V^H` with [1]_
-
-    .. math:: T^{-1} = \operatorname{diag}(1 / \tau) + N, \qquad N = \operatorname{triu}(V^H V, 1),
-
-    for complex reflectors too, whose :math:`\tau` is complex. LAPACK skips a reflection by
-    :math:`\tau_j = 0`, so that T is computed as :math:`\Lambda (I + N \Lambda)^{-1}`, :math:`\Lambda =
-    \operatorname{diag}(\tau)`.
-
-    References
-    ----------
-    .. [1] T. Joffrain, T. M. Low, E. S. Quintana-Orti, R. van de Geijn, F. G. Van Zee,
-       "Accumulating Householder transformations, revisited", ACM Trans. Math. Softw. 32 (2006).
+    LAPACK's ``geqrf`` factors :math:`Q = H_1 \cdots H_k R`. R is diagonal for an orthonormal Q, with
+    the signs of :class:`.reflectors.CompactWY`.
 
     Examples
     --------
@@ -45,13 +33,8 @@ def completion(Q: np.ndarray) -> CompactWY:
            [0.8]])
     """
     factored, tau = factor(Q)
-    V = reflectors(factored)
-    identity = np.eye(V.shape[-1], dtype=V.dtype)
-    N = np.triu(H(V) @ V, 1)
-    T = tau[..., :, None] * solve_upper(identity + N * tau[..., None, :],
-                                        np.broadcast_to(identity, N.shape))
     R = np.diagonal(factored, axis1=-2, axis2=-1).real
-    return CompactWY(V, T, np.where(R < 0, -1, 1).astype(R.dtype))
+    return CompactWY(reflectors(factored), tau, np.where(R < 0, -1, 1).astype(R.dtype))
 
 
 def complete(Q: Any) -> np.ndarray:

@@ -1,10 +1,10 @@
 r"""Products of Householder reflectors, in blocks: the compact WY representation, and back."""
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import scipy.linalg
 
-from .matrices import H, add_to_diagonal, as_matrices, mT, on_tall, solve_upper
+from .matrices import as_matrices, on_tall
+from .reflectors import CompactWY, factor, reflectors
 
 
 def householder(X: Any) -> np.ndarray:
@@ -74,53 +74,11 @@ def as_real_matrices(X: Any, name: str) -> np.ndarray:
 
 @on_tall("X")
 def _householder(X):
-    return compact_wy(X).frame()
+    return product_of_reflectors(X).frame()
 
 
-class CompactWY(NamedTuple):
-    r"""The n x n orthogonal matrix :math:`(I - V T V^H) \operatorname{diag}(d, I)`, as its factors.
-
-    A product of k reflectors, and the signs of its first k columns. It takes O(n k) memory, and
-    O(n k m) operations to multiply by m columns.
-
-    Attributes
-    ----------
-    V : ndarray, shape (..., n, k)
-        The reflectors, unit lower trapezoidal.
-    T : ndarray, shape (..., k, k)
-        Upper triangular.
-    signs : ndarray, shape (..., k)
-        Real: d.
-    """
-
-    V: np.ndarray
-    T: np.ndarray
-    signs: np.ndarray
-
-    def frame(self) -> np.ndarray:
-        """Return the first k columns, of shape (..., n, k)."""
-        V, T, signs = self
-        Q = V @ (T @ H(-V[..., :V.shape[-1], :]))
-        add_to_diagonal(Q[..., :V.shape[-1], :], 1)
-        Q *= signs[..., None, :]
-        return Q
-
-    def __matmul__(self, Z: np.ndarray) -> np.ndarray:
-        """Multiply by `Z`, of shape (..., n, m)."""
-        Z = Z.copy()
-        Z[..., :self.V.shape[-1], :] *= self.signs[..., None]
-        Z -= self.V @ (self.T @ (H(self.V) @ Z))
-        return Z
-
-    def adjoint_matmul(self, Z: np.ndarray) -> np.ndarray:
-        """Multiply the conjugate transpose by `Z`, of shape (..., n, m)."""
-        Z = Z - self.V @ (H(self.T) @ (H(self.V) @ Z))
-        Z[..., :self.V.shape[-1], :] *= self.signs[..., None]
-        return Z
-
-
-def compact_wy(X: np.ndarray) -> CompactWY:
-    r"""Read the reflectors below the diagonal of `X` and the signs on it; find T.
+def product_of_reflectors(X: np.ndarray) -> CompactWY:
+    r"""Read the reflectors below the diagonal of `X` and the signs on it.
 
     Parameters
     ----------
@@ -130,90 +88,18 @@ def compact_wy(X: np.ndarray) -> CompactWY:
     Returns
     -------
     CompactWY
+
+    Raises
+    ------
+    ValueError
+        If the squared norm of a reflector is not finite.
     """
     V = reflectors(X)
-    return CompactWY(V, triangle(V), np.trunc(np.diagonal(X, axis1=-2, axis2=-1)))
-
-
-def reflectors(X: np.ndarray) -> np.ndarray:
-    r"""Return :math:`V = \operatorname{tril}(X, -1) + E`, unit lower trapezoidal.
-
-    Parameters
-    ----------
-    X : ndarray, shape (..., n, k), n >= k
-
-    Returns
-    -------
-    ndarray, shape (..., n, k)
-    """
-    V = np.tril(X, -1)
-    add_to_diagonal(V[..., :X.shape[-1], :], 1)
-    return V
-
-
-def triangle(V: np.ndarray) -> np.ndarray:
-    r"""Find T such that :math:`I - V T V^T` is the product of the reflectors in the columns of `V`.
-
-    Parameters
-    ----------
-    V : ndarray, shape (..., n, k)
-        Real, unit lower trapezoidal.
-
-    Returns
-    -------
-    ndarray, shape (..., k, k)
-        Upper triangular.
-
-    Notes
-    -----
-    :math:`T^{-1} = \operatorname{triu}(V^T V, 1) + \tfrac12 \operatorname{diag}(V^T V)` [1]_ is
-    inverted by halves: with :math:`V = [V_1, V_2]` and the triangles of the halves, as in [2]_,
-
-    .. math:: T = \begin{pmatrix} T_1 & -T_1 V_1^T V_2 T_2 \\ 0 & T_2 \end{pmatrix}.
-
-    References
-    ----------
-    .. [1] T. Joffrain, T. M. Low, E. S. Quintana-Orti, R. van de Geijn, F. G. Van Zee,
-       "Accumulating Householder transformations, revisited", ACM Trans. Math. Softw. 32 (2006).
-    .. [2] E. Elmroth, F. G. Gustavson, "Applying recursion to serial and parallel QR factorization
-       leads to better performance", IBM J. Res. Dev. 44 (2000).
-    """
-    k = V.shape[-1]
-    if k <= (32 if V.ndim == 2 else 4):
-        return solve_upper(inverse_T(V), np.broadcast_to(np.eye(k, dtype=V.dtype), (*V.shape[:-2], k, k)))
-    h = k // 2
-    V1, V2 = V[..., h:, :h], V[..., h:, h:]  # the rows of V_2 above are zero
-    T = np.zeros(V.shape[:-2] + (k, k), V.dtype)
-    T1, T2 = T[..., :h, :h], T[..., h:, h:]
-    T1[...], T2[...] = triangle(V[..., :h]), triangle(V2)
-    T[..., :h, h:] = -T1 @ (mT(V1) @ V2) @ T2
-    return T
-
-
-def inverse_T(V: np.ndarray) -> np.ndarray:
-    r"""Return :math:`T^{-1} = \operatorname{triu}(V^T V, 1) + \operatorname{diag}(V^T V) / 2`.
-
-    Parameters
-    ----------
-    V : ndarray, shape (..., n, k)
-        The reflectors, a column each.
-
-    Returns
-    -------
-    ndarray, shape (..., k, k)
-        Upper triangular.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        gram = mT(V) @ V
-    if not np.all(np.isfinite(np.diagonal(gram, axis1=-2, axis2=-1))):
+    with np.errstate(over="ignore"):
+        squares = np.einsum("...ij,...ij->...j", V, V)
+    if not np.all(np.isfinite(squares)):
         raise ValueError(f"X must hold reflectors whose squared norms are finite in {V.dtype}")
-    return gram * upper_half(V)
-
-
-def upper_half(V: np.ndarray) -> np.ndarray:
-    """Return the k x k mask that keeps a strict upper triangle and half of the diagonal."""
-    k = V.shape[-1]
-    return np.triu(np.ones((k, k), V.dtype), 1) + np.eye(k, dtype=V.dtype) / 2
+    return CompactWY(V, 2 / squares, np.trunc(np.diagonal(X, axis1=-2, axis2=-1)))
 
 
 def householder_inverse(Q: Any) -> np.ndarray:
@@ -261,25 +147,3 @@ def _householder_inverse(Q):
     i = np.arange(X.shape[-1])
     X[..., i, i] = np.where(R < 0, -1, 1) * np.where(tau == 0, -1, 1)
     return X
-
-
-def factor(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Factor each matrix of a stack into reflectors and a triangle (LAPACK ``geqrf``).
-
-    Parameters
-    ----------
-    A : ndarray, shape (..., n, k), n >= k
-
-    Returns
-    -------
-    factored : ndarray, shape (..., n, k)
-        R in the upper triangle, the reflectors below the diagonal.
-    tau : ndarray, shape (..., k)
-        Their factors: the j-th reflector is I - tau_j v_j v_j^H.
-    """
-    factored = np.empty_like(A)
-    tau = np.empty(A.shape[:-2] + A.shape[-1:], A.dtype)
-    for index in np.ndindex(A.shape[:-2]):
-        if A[index].size:
-            (factored[index], tau[index]), _ = scipy.linalg.qr(A[index], mode="raw", check_finite=False)
-    return factored, tau

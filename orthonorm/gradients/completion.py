@@ -1,7 +1,7 @@
 r"""Rules of the product with the base of a trivialization."""
 from autograd.extend import defjvp, defvjp, primitive
 
-from ..core.householder import CompactWY
+from ..core.reflectors import CompactWY
 from .rules import H, cast, conj
 
 
@@ -11,7 +11,7 @@ def multiply(base, Z):
 
     Parameters
     ----------
-    base : ndarray or orthonorm.core.householder.CompactWY, shape (..., n, n)
+    base : ndarray or orthonorm.core.reflectors.CompactWY, shape (..., n, n)
     Z : array or autograd tracer, shape (..., n, m)
 
     Returns
