@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .nn.module import _fitted
+from .nn.module import fitted
 from .nn.parameter import Parameter
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
@@ -441,5 +441,5 @@ def _plain(option: np.ndarray) -> Any:
 def _slot(key: str, value: np.ndarray, parameter: Parameter) -> Any:
     """Return a saved part of a parameter's state as the optimiser keeps it."""
     if key.endswith(".step"):
-        return int(_fitted(key, value, np.zeros(())))
-    return _reals(_fitted(key, value, parameter._data))
+        return int(fitted(key, value, (), np.dtype(float)))
+    return _reals(fitted(key, value, parameter.shape, parameter.dtype))

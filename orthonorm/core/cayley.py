@@ -5,7 +5,9 @@ rank at most 2k, one k x k matrix has to be inverted, and nothing n x n ever exi
 """
 import numpy as np
 
-from .matrices import H, compressed, inverse, on_tall, skew_blocks
+from .matrices import (
+    H, add_to_diagonal, compressed, inverse_accretive, on_tall, skew_blocks,
+)
 from .orthonormalize import orthonormalize
 
 
@@ -53,37 +55,36 @@ def cayley(X):
     >>> cayley(np.array([[0.0, 0.0], [2.0, 0.0]]))
     array([[ 0., -1.],
            [ 1.,  0.]])
-    >>> cayley(np.zeros((3, 2)))
+    >>> cayley(np.zeros((3, 2))) + 0.0
     array([[1., 0.],
            [0., 1.],
            [0., 0.]])
     """
-    Omega, B = skew_blocks(X)
-    S = schur_complement(Omega, B)
-    if is_large(S):
-        return cayley_of_large(X)
-    Y = inverse(S)
-    return np.concatenate([2 * Y - np.eye(X.shape[-1], dtype=X.dtype), B @ Y], axis=-2)
+    return cayley_given(X, schur_complement(X))
 
 
-def schur_complement(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
+def schur_complement(X: np.ndarray) -> np.ndarray:
     r"""Return :math:`S = I - \Omega / 2 + B^H B / 4`, infinite or NaN where it overflows.
 
     Parameters
     ----------
-    Omega : ndarray, shape (..., k, k)
-    B : ndarray, shape (..., n - k, k)
+    X : ndarray, shape (..., n, k), n >= k
 
     Returns
     -------
     ndarray, shape (..., k, k)
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.eye(B.shape[-1], dtype=B.dtype) - Omega / 2 + H(B) @ B / 4
+    Omega, B = skew_blocks(X)
+    S = Omega / -2
+    add_to_diagonal(S, 1)
+    if B.shape[-2]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            S += H(B) @ B / 4
+    return S
 
 
 def is_large(S: np.ndarray) -> bool:
-    """Tell whether the root mean square singular value of a matrix of a stack is above 16.
+    """Tell whether the root mean square singular value of a matrix of a stack is above 4.
 
     Parameters
     ----------
@@ -95,7 +96,28 @@ def is_large(S: np.ndarray) -> bool:
     """
     with np.errstate(over="ignore"):
         norms = np.linalg.norm(S, axis=(-2, -1))
-    return not np.max(norms, initial=0) <= 16 * S.shape[-1]**0.5
+    return not np.max(norms, initial=0) <= 4 * S.shape[-1]**0.5
+
+
+def cayley_given(X: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """Compute the Cayley map from X and its Schur complement.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+    S : ndarray, shape (..., k, k)
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+    """
+    if is_large(S):
+        return cayley_of_large(X)
+    n, k = X.shape[-2:]
+    Y = inverse_accretive(S)
+    Q1 = 2 * Y
+    add_to_diagonal(Q1, -1)
+    return Q1 if n == k else np.concatenate([Q1, X[..., k:, :] @ Y], axis=-2)
 
 
 def cayley_of_large(X: np.ndarray) -> np.ndarray:

@@ -1,16 +1,15 @@
 r"""Rules of the Cayley map."""
-import autograd.numpy as np
+import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
-from .. import core
-from ..core.cayley import is_large, resolvent, schur_complement
-from ..core.matrices import skew_blocks as core_skew_blocks
+from ..core.cayley import cayley_given, is_large, resolvent, schur_complement
+from ..core.matrices import as_matrices
 from .rules import (
-    H, cast, conj, define, dtype_of, on_tall, rows, skew_blocks, skew_blocks_adjoint, stop_gradient,
+    H, cast, conj, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint,
 )
 
 
-_cayley = primitive(core.cayley)
+_cayley = primitive(cayley_given)
 _resolvent = primitive(resolvent)
 
 
@@ -37,8 +36,9 @@ def cayley(X):
 
     .. math:: \dot Y &= -Y \dot S Y \\
               \bar Y &= 2 \bar Q_1 + B^H \bar Q_2, \qquad \bar S = -Y^H \bar Y Y^H, \\
-              \bar B &= \bar Q_2 Y^H + B (\bar S + \bar S^H) / 4, \qquad
-              \bar\Omega = -\bar S / 2.
+              \bar\Omega &= -\bar S / 2, \qquad
+              \bar B = \bar Q_2 Y^H + B (\bar S + \bar S^H) / 4
+                      = \bar Q_2 Y^H - B (\bar\Omega + \bar\Omega^H) / 2.
 
     Where S is large (:func:`orthonorm.core.cayley.is_large`), Y is too small to be had from Q. With
     :math:`K = (I - A/2)^{-1} E`, from Q = 2K - E,
@@ -54,23 +54,27 @@ def cayley(X):
     array([[0., 0.],
            [1., 0.]])
     """
-    return on_tall(_cayley, X)
+    return on_tall(_cayley_of_tall, X)
 
 
-def _cayley_adjoint(Q, X, Qbar):
-    if _is_large(X):
+def _cayley_of_tall(X):
+    return _cayley(X, schur_complement(as_matrices(plain(X), "X")))
+
+
+def _cayley_adjoint(Q, X, S, Qbar):
+    if is_large(S):
         return _product_adjoint(_resolvent(-X, Qbar), _resolvent(X, _E(X)))
-    k = X.shape[-1]
-    B = X[..., k:, :]
+    n, k = X.shape[-2:]
     YH = H(_cayley_Y(Q))
-    Q1bar, Q2bar = Qbar[..., :k, :], Qbar[..., k:, :]
-    Sbar = -YH @ (2 * Q1bar + H(B) @ Q2bar) @ YH
-    Bbar = Q2bar @ YH + B @ (Sbar + H(Sbar)) / 4
-    return skew_blocks_adjoint(-Sbar / 2, Bbar)
+    Z, B, Q2bar = Qbar[..., :k, :], X[..., k:, :], Qbar[..., k:, :]
+    if n > k:
+        Z = Z + H(B) @ Q2bar / 2
+    Omegabar = YH @ Z @ YH
+    return skew_blocks_adjoint(Omegabar, Q2bar @ YH - B @ ((Omegabar + H(Omegabar)) / 2))
 
 
-def _cayley_tangent(Q, X, dX):
-    if _is_large(X):
+def _cayley_tangent(Q, X, S, dX):
+    if is_large(S):
         return _resolvent(X, _product(dX, _resolvent(X, _E(X))))
     B = X[..., X.shape[-1]:, :]
     dOmega, dB = skew_blocks(dX)
@@ -86,10 +90,6 @@ def _cayley_Y(Q):
 
 
 define(_cayley, adjoint=_cayley_adjoint, tangent=_cayley_tangent)
-
-
-def _is_large(X):
-    return is_large(schur_complement(*core_skew_blocks(stop_gradient(X))))
 
 
 def _E(X):
@@ -115,11 +115,11 @@ def _product_adjoint(J, K):
 defvjp(
     _resolvent,
     lambda J, X, G: lambda g: conj(
-        _product_adjoint(_resolvent(-X, cast(conj(g), dtype_of(J))), J) / 2),
-    lambda J, X, G: lambda g: conj(_resolvent(-X, cast(conj(g), dtype_of(J)))),
+        _product_adjoint(_resolvent(-X, cast(conj(g), J.dtype)), J) / 2),
+    lambda J, X, G: lambda g: conj(_resolvent(-X, cast(conj(g), J.dtype))),
 )
 defjvp(
     _resolvent,
-    lambda dX, J, X, G: _resolvent(X, _product(cast(dX, dtype_of(J)), J) / 2),
-    lambda dG, J, X, G: _resolvent(X, cast(dG, dtype_of(J))),
+    lambda dX, J, X, G: _resolvent(X, _product(cast(dX, J.dtype), J) / 2),
+    lambda dG, J, X, G: _resolvent(X, cast(dG, J.dtype)),
 )
