@@ -131,7 +131,7 @@ def pytorch_flops(cell: Cell) -> float:
 
 
 def pytorch_bytes(cell: Cell) -> float:
-    """Estimate the memory PyTorch needs: its base, and a dozen n x n matrices except for householder."""
+    """Estimate the memory PyTorch needs: the base, and a dozen n x n matrices (not for householder)."""
     if not cell.orthogonal:
         return 0
     n = cell.shape[-2]

@@ -27,8 +27,8 @@ try:
 except ImportError:
     torch_householder_orgqr = None
 
-# PyTorch's registration is a QR of an n x n matrix: a minute or more beyond this, and never timed.
-LARGEST_REGISTRATION = 8192
+# PyTorch registers by a QR of an n x n matrix, which is never timed: beyond this size it gets a base.
+LARGEST_REGISTRATION = 2048
 ORIGINAL = "parametrizations.weight.original"
 
 
@@ -113,7 +113,7 @@ def _torch_program(weight: Callable[[], Any], original: Any, C: Any, cell: Cell)
 
 
 def _some_orthogonal(X: Any) -> Any:
-    """Return an n x n orthogonal matrix without a QR of one: the reflection of a k-dimensional space."""
+    """Return an n x n orthogonal matrix without a QR of one: a reflection, of the columns of X."""
     V = torch.linalg.qr(X).Q
     base = (-2 * V) @ V.mT
     base.diagonal().add_(1)

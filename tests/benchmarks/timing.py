@@ -59,7 +59,7 @@ def quartiles(values: Any) -> list[float]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Give NumPy's BLAS, SciPy's and PyTorch the same number of threads, and check that they have it."""
+    """Give NumPy's BLAS, SciPy's and PyTorch's as many threads, and check that they have them."""
     before = torch.get_num_threads()
     with threadpool_limits(count):
         torch.set_num_threads(count)
