@@ -1,4 +1,5 @@
 """The pictures of the README: time against n, ratios, growth. Colours of Okabe and Ito."""
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ COLOURS = {"orthonorm": "#0072B2", "PyTorch": "#D55E00", "geotorch": "#009E73",
            "torch-householder": "#CC79A7", "scipy.linalg.expm": "#000000"}
 MARKERS = {"orthonorm": "o", "PyTorch": "s", "geotorch": "^", "torch-householder": "v",
            "scipy.linalg.expm": "d"}
-DTYPE_COLOURS = {"float32": "#56B4E9", "float64": "#0072B2"}
+DTYPE_COLOURS = {"float32": "#E69F00", "float64": "#0072B2"}
 MAP_COLOURS = dict(zip(MAPS, ("#0072B2", "#D55E00", "#009E73")))
 STYLE = {"font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True,
          "axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 110,
          "legend.frameon": False}
+LEAST = 1e-17  # errors of zero are drawn here
 Results = dict[str, Any]
 
 
@@ -120,6 +122,27 @@ def draw_growth(growth: Results, path: Path) -> None:
     figure.suptitle(f"n x {growth['k']} with trivialization: forward + backward, "
                     f"{curves[0]['dtype']}, one thread")
     _save(figure, path)
+
+
+def draw_accuracy(rows: list[Results], path: Path) -> None:
+    """Plot our error against PyTorch's, a point a cell: below the diagonal ours is smaller."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.6), sharex=True, sharey=True,
+                                    layout="constrained")
+        for axis, name in zip(axes, MAPS):
+            for (dtype, colour), what in product(DTYPE_COLOURS.items(), ("value", "gradient")):
+                errors = [row["errors"] for row in rows
+                          if row["map"] == name and row["dtype"] == dtype]
+                axis.plot([max(e["PyTorch"][what], LEAST) for e in errors],
+                          [max(e["orthonorm"][what], LEAST) for e in errors],
+                          "o" if what == "value" else "^", color=colour, ms=4, alpha=0.7,
+                          markeredgewidth=0, label=f"{dtype}, {what}")
+            axis.plot([LEAST, 1], [LEAST, 1], "k-", lw=0.8, label="equal")
+            axis.set(xscale="log", yscale="log", title=name, xlabel="PyTorch's relative error")
+        axes[0].set_ylabel("orthonorm's relative error")
+        _one_legend(figure, axes)
+        figure.suptitle("Distance from the exact answer, a point a cell")
+        _save(figure, path)
 
 
 def _one_legend(figure: Any, axes: Any) -> None:

@@ -1,0 +1,66 @@
+"""100 000 steps of SGD on an orthogonal float32 weight: does it stay orthogonal?"""
+import time
+from typing import Any
+
+import autograd.numpy as np
+
+from orthonorm import nn
+from orthonorm.func import value_and_grad
+from orthonorm.nn.utils.parametrizations import orthogonal
+
+from .cells import MAPS
+
+SHAPES = [(16, 16), (24, 8)]
+STEPS = 100_000
+WINDOW = 1000  # the orthogonality error is averaged over as many steps, at the start and at the end
+LEARNING_RATE = 0.05
+
+
+def measure(steps: int = STEPS) -> list[dict[str, Any]]:
+    """Run every map and shape."""
+    return [run(name, shape, steps) for name in MAPS for shape in SHAPES]
+
+
+def run(name: str, shape: tuple[int, int], steps: int = STEPS) -> dict[str, Any]:
+    """Pull the weight towards a frame that turns once in 1000 steps; compare start and end."""
+    rng = np.random.default_rng(0)
+    layer = nn.Module()
+    layer.weight = nn.Parameter(rng.standard_normal(shape, np.float32))
+    orthogonal(layer, orthogonal_map=name, rng=0)
+    original = layer.parametrizations.weight.original
+    frames = [np.linalg.qr(rng.standard_normal(shape))[0] for _ in range(2)]
+    weights: list[Any] = []
+
+    def loss(target: Any) -> Any:
+        weight = layer.weight
+        weights.append(weight)
+        return np.sum((weight - target)**2) / 2
+
+    descend = value_and_grad(loss, layer)
+    errors, start = [], time.perf_counter()
+    for step in range(steps):
+        angle = 2 * np.pi * step / 1000
+        target = (np.cos(angle) * frames[0] + np.sin(angle) * frames[1]).astype(np.float32)
+        _, gradients = descend(target)
+        weight = weights.pop()
+        if not WINDOW <= step < steps - WINDOW:
+            errors.append(_orthogonality_error(weight._value))
+        original -= np.float32(LEARNING_RATE) * gradients["parametrizations.weight.original"]
+    window = min(WINDOW, steps // 2)
+    return {"map": name, "shape": list(shape), "steps": steps,
+            "start": float(np.mean(errors[:window])), "end": float(np.mean(errors[-window:])),
+            "seconds": time.perf_counter() - start}
+
+
+def _orthogonality_error(Q: Any) -> float:
+    Q = Q.astype(float)
+    return np.linalg.norm(Q.T @ Q - np.eye(Q.shape[1]))
+
+
+def closing(drifts: list[dict[str, Any]]) -> str:
+    lines = ["", f"Orthogonality error, mean of {WINDOW} steps, before and after SGD in float32"]
+    for run in drifts:
+        reached = run["end"] <= 2 * run["start"]
+        what = "{map} {0}x{1}: {start:.2e} at the start, {end:.2e} after {steps} steps ({seconds:.0f} s)"
+        lines.append(("reached     " if reached else "NOT REACHED ") + what.format(*run["shape"], **run))
+    return "\n".join(lines) if drifts else ""
