@@ -126,17 +126,16 @@ def closing(rows: list[Row]) -> str:
     row, what = max(cells, key=lambda cell: ratio(*cell))
     bad = [cell for cell in cells if ratio(*cell) > WORST_ALLOWED]
     lines = ["", f"{len(rows)} cells of {len(QUANTITIES)} errors; both errors at least eps in a ratio",
-             f"{_word(not bad)} ours is never worse than {WORST_ALLOWED:g} times PyTorch's: worst ratio "
-             f"{ratio(row, what):.2g}, {what} of {name(row)}; {len(bad)} worse than that"]
+             f"{_word(not bad)} ours is never worse than {WORST_ALLOWED:g} times PyTorch's: {len(bad)} are, "
+             f"the worst ratio is {ratio(row, what):.2g}, {what} of {name(row)}"]
     for chosen in (("matrix_exp", "cayley"), *((one,) for one in MAPS)):
         for dtype in ("float32", "float64"):
             mean, raw = (geometric_mean(rows, chosen, dtype, floor) for floor in (True, False))
             target = len(chosen) == 2 and dtype == "float32"
             verdict = f"{_word(mean >= MEAN_WANTED)} " if target else " " * 12
             goal = f", to reach {MEAN_WANTED:g}" if target else ""
-            lines.append(f"{verdict}{' and '.join(chosen)} {dtype}, value and gradient: "
-                         f"{mean:.1f} times better in the geometric mean{goal} "
-                         f"({raw:.1f} without the floor of eps)")
+            lines.append(f"{verdict}{' and '.join(chosen)} {dtype}: in the geometric mean of value "
+                         f"and gradient {mean:.1f} times better{goal} ({raw:.1f} without the floor)")
     return "\n".join(lines)
 
 

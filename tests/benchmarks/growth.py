@@ -92,7 +92,7 @@ def one(name: str, n: int, k: int, dtype: str) -> dict[str, float]:
     layer.parametrizations.weight.original[...] += rng.standard_normal((n, k), dtype) * np.tri(
         n, k, -1, dtype=dtype) / math.sqrt(n)
     seconds = []
-    while len(seconds) < 3 or sum(seconds) < 0.3:
+    while len(seconds) < 5 or sum(seconds) < 1:
         start = time.perf_counter()
         gradient()
         seconds.append(time.perf_counter() - start)
