@@ -9,7 +9,7 @@ from typing import Any
 from . import figures, growth, report
 from .cells import Cell, cells, flops, pytorch_bytes, pytorch_flops
 from .libraries import NOT_INSTALLED, PROGRAMS
-from .timing import available_bytes, cores, machine, paired, product_rates, quartiles, threads
+from .timing import available_bytes, clock, cores, machine, paired, product_rates, quartiles, threads
 
 RESULTS = Path(__file__).parent / "results"
 PYTORCH_LIMIT = 60.0  # seconds a call
@@ -36,7 +36,7 @@ def main() -> None:
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small shapes, one thread, in 1-2 minutes")
-    parser.add_argument("--seconds", type=float, help="time for a cell (default 0.8, quick 0.2)")
+    parser.add_argument("--seconds", type=float, help="time for a cell (default 0.8, quick 0.1)")
     parser.add_argument("--only", default="", metavar="REGEX", help="only the cells whose name matches")
     parser.add_argument("--no-growth", action="store_true", help="leave out time and memory against n")
     parser.add_argument("--output", type=Path, help="folder for JSON and figures (quick: none)")
@@ -46,7 +46,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     start = time.time()
-    seconds = options.seconds or (0.2 if options.quick else 0.8)
+    seconds = options.seconds or (0.1 if options.quick else 0.8)
     chosen = [cell for cell in cells(quick=options.quick) if re.search(options.only, str(cell))]
     counts = [1] if options.quick or cores() == 1 else [1, cores()]
     results: dict[str, Any] = {"machine": machine(), "not installed": NOT_INSTALLED, "rates": {},
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     print(report.header(results["machine"]))
     for count in counts:
         with threads(count):
-            rates = {dtype: product_rates(dtype) for dtype in ("float32", "float64")}
+            rates = {dtype: product_rates(dtype, count) for dtype in ("float32", "float64")}
             results["rates"][str(count)] = rates
             print(report.rates(count, rates), report.column_names(), sep="\n\n")
             for cell in chosen:
@@ -77,7 +77,8 @@ def timed(cell: Cell, count: int, seconds: float, rates: dict[str, Any]) -> dict
             programs[name] = prepare(cell)
         elif name == "PyTorch":
             skipped[name] = reason
-    times = paired({name: program for name, program in programs.items() if program}, seconds)
+    times = paired({name: program for name, program in programs.items() if program}, seconds,
+                   clock(count))
     record = {
         "map": cell.map, "shape": list(cell.shape), "kind": cell.kind, "dtype": cell.dtype,
         "direction": cell.direction, "threads": count, "rounds": len(times["orthonorm"]),

@@ -17,7 +17,13 @@ def header(machine: Record) -> str:
 def rates(count: int, measured: Record) -> str:
     parts = [f"{dtype} {library} {rate['gflops']:.0f} GFLOP/s, {rate['cores']} cores busy"
              for dtype, libraries in measured.items() for library, rate in libraries.items()]
-    return f"\n{count} thread(s). Matrix product: " + "; ".join(parts)
+    text = f"\n{count} thread(s). Matrix product: " + "; ".join(parts)
+    busy = min(rate["cores"] for libraries in measured.values() for rate in libraries.values())
+    if busy < 0.8 * count:
+        text += "\nThe machine is busy with other work" + (
+            ": processor time is counted, but caches are shared." if count == 1 else
+            ": the times below are not to be trusted.")
+    return text
 
 
 def column_names() -> str:

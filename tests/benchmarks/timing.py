@@ -1,4 +1,8 @@
-"""Clocks, threads, and the machine."""
+"""Clocks, threads, and the machine.
+
+On one thread the clock is the processor time of this process, user and system: the time it would take
+alone, which other programs on the machine hardly move. On several threads it is the clock on the wall.
+"""
 import os
 import platform
 import time
@@ -16,7 +20,13 @@ SLOW = 5.0  # seconds: a call as long as this is timed once
 ROUNDS = 3, 100
 
 
-def paired(programs: dict[str, Callable[[], Any]], seconds: float) -> dict[str, list[float]]:
+def clock(count: int) -> Callable[[], float]:
+    """Return the clock for so many threads."""
+    return time.process_time if count == 1 else time.perf_counter
+
+
+def paired(programs: dict[str, Callable[[], Any]], seconds: float,
+           now: Callable[[], float]) -> dict[str, list[float]]:
     """Time programs in turn, A B A B ..., for about so many seconds.
 
     Parameters
@@ -24,16 +34,18 @@ def paired(programs: dict[str, Callable[[], Any]], seconds: float) -> dict[str, 
     programs : dict of str to callable
     seconds : float
         The time for all of them. At least three rounds are made, unless a call takes over 5 s.
+    now : callable
+        The clock.
 
     Returns
     -------
     dict of str to list of float
         Seconds a call takes, one number a round.
     """
-    warm = {name: _seconds(program) for name, program in programs.items()}
+    warm = {name: _seconds(program, now) for name, program in programs.items()}
     if max(warm.values()) > SLOW:
         return {name: [once] for name, once in warm.items()}
-    warm = {name: _seconds(program) for name, program in programs.items()}
+    warm = {name: _seconds(program, now) for name, program in programs.items()}
     calls = {name: max(1, round(BLOCK / once)) for name, once in warm.items()}
     times: dict[str, list[float]] = {name: [] for name in programs}
     start = time.perf_counter()
@@ -41,15 +53,15 @@ def paired(programs: dict[str, Callable[[], Any]], seconds: float) -> dict[str, 
         if done >= ROUNDS[0] and time.perf_counter() - start > seconds:
             break
         for name, program in programs.items():
-            times[name].append(_seconds(program, calls[name]))
+            times[name].append(_seconds(program, now, calls[name]))
     return times
 
 
-def _seconds(program: Callable[[], Any], calls: int = 1) -> float:
-    start = time.perf_counter()
+def _seconds(program: Callable[[], Any], now: Callable[[], float], calls: int = 1) -> float:
+    start = now()
     for _ in range(calls):
         program()
-    return (time.perf_counter() - start) / calls
+    return (now() - start) / calls
 
 
 def quartiles(values: Any) -> list[float]:
@@ -73,7 +85,7 @@ def threads(count: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def product_rates(dtype: str, n: int = 1536) -> dict[str, dict[str, float]]:
+def product_rates(dtype: str, count: int, n: int = 1536) -> dict[str, dict[str, float]]:
     """Measure the product of two n x n matrices: GFLOP/s, and how many cores are busy in it.
 
     Returns
@@ -91,9 +103,9 @@ def product_rates(dtype: str, n: int = 1536) -> dict[str, dict[str, float]]:
             wall, cpu = time.perf_counter(), time.process_time()
             product()
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-            runs.append((wall, cpu / wall))
-        wall, cores = min(runs)
-        rates[name] = {"gflops": 2 * n**3 / wall / 1e9, "cores": round(cores, 2)}
+            runs.append((cpu if count == 1 else wall, cpu / wall))
+        rates[name] = {"gflops": 2 * n**3 / min(runs)[0] / 1e9,
+                       "cores": round(max(cores for _, cores in runs), 2)}
     return rates
 
 
