@@ -54,9 +54,14 @@ def main() -> None:
     drifts = [] if options.no_drift else drift.measure()
     print(closing(rows), drift.closing(drifts), sep="\n")
     options.output.mkdir(parents=True, exist_ok=True)
-    results = {"PyTorch": libraries["PyTorch"].version, "cells": rows, "drift": drifts}
-    (options.output / "accuracy.json").write_text(json.dumps(results, indent=1) + "\n")
+    write(options.output / "accuracy.json", libraries["PyTorch"].version, rows, drifts)
     draw_accuracy(rows, options.output / "accuracy.png")
+
+
+def write(path: Path, version: str, rows: list[Row], drifts: list[Row]) -> None:
+    """Write JSON with a line a cell, so that a change of one is seen as such."""
+    cells, runs = (",\n".join(map(json.dumps, part)) for part in (rows, drifts))
+    path.write_text(f'{{"PyTorch": "{version}",\n"cells": [\n{cells}\n],\n"drift": [\n{runs}\n]}}\n')
 
 
 def grid() -> Iterable[tuple[str, str, tuple[int, int], str]]:
@@ -86,7 +91,7 @@ def errors(library: Any, name: str, X: np.ndarray, C: np.ndarray, truth: Any) ->
         return dict.fromkeys(QUANTITIES, 1.0)
     found = (relative_error(Q, truth[0]), relative_error(gradients[ORIGINAL], truth[1]),
              orthogonality_error(Q))
-    return {what: min(error, 1.0) for what, error in zip(QUANTITIES, found)}
+    return {what: float(f"{min(error, 1.0):.3e}") for what, error in zip(QUANTITIES, found)}
 
 
 def orthogonality_error(Q: np.ndarray) -> float:

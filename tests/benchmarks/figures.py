@@ -78,10 +78,11 @@ def draw_ratios(results: Results, path: Path) -> None:
             medians = [r["ratio"][1] for r in bars]
             errors = [[r["ratio"][1] - r["ratio"][0] for r in bars],
                       [r["ratio"][2] - r["ratio"][1] for r in bars]]
-            axis.barh(where, medians, 0.4, color=colour, label=dtype, xerr=errors,
-                      error_kw={"lw": 0.8})
+            axis.barh(where, [m - 1 for m in medians], 0.4, left=1, color=colour, label=dtype,
+                      xerr=errors, error_kw={"lw": 0.8})
             for y, r in zip(where, bars):
-                axis.text(r["ratio"][2] * 1.08, y, f"{r['ratio'][1]:.3g}", va="center", fontsize=7)
+                axis.text(max(r["ratio"][2], 1) * 1.08, y, f"{r['ratio'][1]:.3g}", va="center",
+                          fontsize=7)
         axis.axvline(1, color="black", lw=1)
         axis.set_yticks(range(len(sizes)), sizes)
         axis.invert_yaxis()
@@ -89,11 +90,12 @@ def draw_ratios(results: Results, path: Path) -> None:
         axis.set(xscale="log", title=name)
     largest = max(r["ratio"][2] for r in chosen)
     axes[0, 0].set_xlim(min(0.5, *(r["ratio"][0] for r in chosen)), 4 * largest)
+    axes[0, 0].xaxis.set_major_formatter("{x:g}")
     for axis in axes[1]:
         axis.set_xlabel("PyTorch's time / orthonorm's time")
     _one_legend(figure, axes)
     figure.suptitle("How many times faster than PyTorch: forward + backward, one thread\n"
-                    "(median of paired runs; whiskers: quartiles)")
+                    "(median of paired runs; whiskers: quartiles; to the left of 1: slower)")
     _save(figure, path)
 
 
