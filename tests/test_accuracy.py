@@ -100,5 +100,5 @@ def test_errors_at_rounding_level_are_equal():
 
 @maps
 def test_training_does_not_drift_from_orthogonality(name):
-    run = drift.run(name, (10, 4), steps=200)
+    run = drift.run(name, (10, 4), steps=1000)
     assert run["end"] <= 2 * run["start"]
