@@ -91,8 +91,11 @@ def _cayley_flops(n: int, k: int, dtype: str) -> tuple[float, float]:
 
 
 def _householder_flops(n: int, k: int, dtype: str) -> tuple[float, float]:
-    """V^T V, a solve, V W; then V^T G, a solve, R W^T, G W^T and V (C + C^T)."""
-    return 4 * n * k**2 + k**3, 6 * n * k**2 + 3 * k**3
+    """V^T V, a solve, V W; then V^T G, a solve, R W^T, G W^T and V (C + C^T).
+
+    A square base takes the reflectors themselves, at the price of the product with it.
+    """
+    return (4 * n * k**2 + k**3) * (n > k), 6 * n * k**2 + 3 * k**3
 
 
 def _matrix_exp_flops(n: int, k: int, dtype: str) -> tuple[float, float]:
