@@ -142,6 +142,15 @@ class _Orthogonal(Module):
         if use_trivialization:
             self.register_buffer("base", None)
 
+    def __getstate__(self) -> Any:
+        # What is found again from the base need not be pickled.
+        return {**super().__getstate__(), "_factored": (None, None)}  # type: ignore[dict-item]
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+        if self._buffers.get("base") is not None:
+            _read_only(self._buffers["base"])  # an array's copy is writable
+
     @property
     def base(self) -> Any:
         """The n x n base, completed where only a part is stored; None if there is none."""
@@ -210,7 +219,7 @@ class _Orthogonal(Module):
                       self._buffers[name].dtype)
         frame = base[..., :k]
         if n == k or base.shape == square and not _is_completion(base, frame):
-            return base
+            return _read_only(base)
         if not is_orthonormal(frame, tolerance=1e-3):
             raise ValueError(f"{key} must have orthonormal columns where it is not square")
         return _read_only(frame.copy())
