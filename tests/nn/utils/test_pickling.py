@@ -102,7 +102,8 @@ def recurrent():
 def orthogonal_modules():
     for orthogonal_map in ("matrix_exp", "cayley", "householder"):
         for shape in ((4, 4), (5, 3), (2, 3, 5)):
-            yield f"{orthogonal_map} {shape}", functools.partial(orthogonal_module, shape, orthogonal_map)
+            yield (f"{orthogonal_map} {shape}",
+                   functools.partial(orthogonal_module, shape, orthogonal_map))
         yield (f"{orthogonal_map} without base",
                functools.partial(orthogonal_module, (5, 3), orthogonal_map, trivialization=False))
 
@@ -119,15 +120,15 @@ MODULES = dict(orthogonal_modules()) | {
     "square base": lambda: square_base(orthogonal(linear())),
     "spectral norm": lambda: spectral_norm(linear(), n_power_iterations=2, rng=0),
     "spectral norm, evaluation mode": lambda: spectral_norm(linear(), rng=0).eval(),
-    "spectral norm of a convolution": lambda: spectral_norm(Holder(sample((4, 3, 2, 2))), dim=1, rng=0),
+    "spectral norm of a kernel": lambda: spectral_norm(Holder(sample((4, 3, 2, 2))), dim=1, rng=0),
     "weight norm": lambda: weight_norm(linear()),
     "chain on one tensor, another on a second": chain,
     "parametrized original": parametrized_original,
     "parametrized buffer": lambda: orthogonal(Holder(sample((3, 3)), register=True)),
     "several originals": lambda: register_parametrization(linear(), "weight", SumAndDifference()),
     "frozen": lambda: orthogonal(linear()).requires_grad_(False),
-    "model": lambda: nn.Sequential(orthogonal(linear()), nn.Tanh(), spectral_norm(nn.Linear(5, 2, rng=1),
-                                                                                   rng=1)),
+    "model": lambda: nn.Sequential(orthogonal(linear()), nn.Tanh(),
+                                   spectral_norm(nn.Linear(5, 2, rng=1), rng=1)),
     "recurrent": recurrent,
 }
 
