@@ -3,7 +3,7 @@ import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
 from .. import core
-from .rules import cast, conj, dtype_of, stop_gradient
+from .rules import cast, conj, stop_gradient
 
 
 def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
@@ -96,7 +96,7 @@ def _sigma(W, u, v):
 
 def _spectral_normalize_vjp(P, W, u, v):
     def vjp(g):
-        Pbar = cast(conj(g), dtype_of(P))
+        Pbar = cast(conj(g), P.dtype)
         along = np.sum(conj(P) * Pbar)
         Wbar = (Pbar - along * np.outer(u, np.conj(v))) / conj(_sigma(W, u, v))
         return conj(Wbar)
