@@ -1,5 +1,7 @@
 """orthonorm and PyTorch behind the few operations that the programs need."""
-from typing import Any
+import inspect
+import warnings
+from typing import Any, Callable
 
 import autograd.numpy as np
 
@@ -12,6 +14,7 @@ from ..nn.utils import parametrizations, parametrize
 class Orthonorm:
     """This package."""
 
+    nn = nn
     orthogonal = staticmethod(parametrizations.orthogonal)
     spectral_norm = staticmethod(parametrizations.spectral_norm)
     weight_norm = staticmethod(parametrizations.weight_norm)
@@ -35,17 +38,37 @@ class Orthonorm:
         """Read the weight once."""
         return np.array(module.weight)
 
+    def layer(self, name: str, dtype: str, *arguments: Any, **options: Any) -> Any:
+        """Make a layer of the nn package."""
+        made = getattr(nn, name)
+        if "dtype" in inspect.signature(made).parameters:  # activations have none
+            options["dtype"] = dtype
+        return made(*arguments, **options)
+
+    def array(self, array: Any) -> Any:
+        """Return an array as the library's functions take it."""
+        return array
+
     def weight_and_gradients(self, module: Any, cotangent: Any) -> tuple[Any, dict[str, Any]]:
         """Read the weight once; differentiate Re tr(cotangent^H weight) by every parameter."""
-        read = []
+        outputs, gradients = self.outputs_and_gradients(module, lambda: (module.weight,), cotangent)
+        return outputs[0], gradients
+
+    def outputs_and_gradients(self, module: Any, function: Callable,
+                              cotangent: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Call a function once; differentiate Re sum(conj(cotangent) output) by every parameter.
+
+        The cotangent is repeated, or cut, to the shape of each of the outputs.
+        """
+        read: list[Any] = []
 
         def loss() -> Any:
-            weight = module.weight
-            read.append(stop_gradient(weight))
-            return np.sum(np.real(np.conj(cotangent) * weight))
+            outputs = function()
+            read.extend(np.array(stop_gradient(y)) for y in outputs)
+            return sum(np.sum(np.real(np.conj(np.resize(cotangent, y.shape)) * y)) for y in outputs)
 
         _, gradients = value_and_grad(loss, module)()
-        return np.array(read[0]), gradients
+        return read, gradients
 
     def assign(self, module: Any, value: Any) -> str:
         """Assign to the weight; return the name of the error that it raises, or ""."""
@@ -67,6 +90,9 @@ class PyTorch:
         import torch
         from torch.nn.utils import parametrizations, parametrize
         self._torch = torch
+        # It warns of its own cost, for kernels of even length.
+        warnings.filterwarnings("ignore", message="Using padding='same'")
+        self.nn = torch.nn
         self._parametrize = parametrize
         self.version = torch.__version__.partition("+")[0]
         self.orthogonal = parametrizations.orthogonal
@@ -96,14 +122,33 @@ class PyTorch:
         """Read the weight once."""
         return module.weight.detach().resolve_conj().numpy().copy()
 
+    def layer(self, name: str, dtype: str, *arguments: Any, **options: Any) -> Any:
+        """Make a layer of the nn package."""
+        made = getattr(self.nn, name)
+        return made(*arguments, **options).to(getattr(self._torch, dtype))
+
+    def array(self, array: Any) -> Any:
+        """Return an array as the library's functions take it."""
+        return self._tensor(array)
+
     def weight_and_gradients(self, module: Any, cotangent: Any) -> tuple[Any, dict[str, Any]]:
         """Read the weight once; differentiate Re tr(cotangent^H weight) by every parameter."""
+        outputs, gradients = self.outputs_and_gradients(module, lambda: (module.weight,), cotangent)
+        return outputs[0], gradients
+
+    def outputs_and_gradients(self, module: Any, function: Callable,
+                              cotangent: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Call a function once; differentiate Re sum(conj(cotangent) output) by every parameter.
+
+        The cotangent is repeated, or cut, to the shape of each of the outputs.
+        """
         module.zero_grad()
-        weight = module.weight
-        weight.backward(self._tensor(cotangent))
+        outputs = function()
+        cotangents = [self._tensor(np.resize(cotangent, y.shape)) for y in outputs]
+        self._torch.autograd.backward(outputs, cotangents)
         gradients = {name: parameter.grad.resolve_conj().numpy().copy()
                      for name, parameter in module.named_parameters()}
-        return weight.detach().resolve_conj().numpy().copy(), gradients
+        return [y.detach().resolve_conj().numpy().copy() for y in outputs], gradients
 
     def assign(self, module: Any, value: Any) -> str:
         """Assign to the weight; return the name of the error that it raises, or ""."""
