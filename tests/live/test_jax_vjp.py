@@ -62,6 +62,12 @@ def test_vmap_is_a_loop(dtype):
     np.testing.assert_allclose(together, one_by_one, rtol=1e-13, atol=1e-13)
 
 
+def test_a_second_derivative_is_refused():
+    gradient = jax.grad(loss_of(cayley, np.ones((3, 3))))
+    with pytest.raises(ValueError, match="callbacks do not support JVP"):
+        jax.grad(lambda X: jnp.sum(gradient(X)))(sample((3, 3)))
+
+
 def test_the_stack_of_the_example():
     X, stack = EXAMPLE["X"], EXAMPLE["stack"]
     plain = jax.jit(jax.grad(lambda X: jnp.sum(jnp.tanh(plain_cayley(X) @ np.ones(64)))))

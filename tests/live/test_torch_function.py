@@ -10,7 +10,7 @@ from tests.helpers import sample
 from .examples import run
 
 EXAMPLE = run("PyTorch")
-Cayley = EXAMPLE["Cayley"]
+cayley = EXAMPLE["cayley"]
 
 shapes = pytest.mark.parametrize("shape", [(4, 4), (6, 3), (3, 6), (2, 5, 3), (1, 1), (5, 1)], ids=str)
 dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
@@ -50,12 +50,12 @@ def test_values_and_gradients_are_those_of_pytorch(shape, dtype):
 @shapes
 @dtypes
 def test_gradcheck(shape, dtype):
-    assert torch.autograd.gradcheck(Cayley.apply, tensor(shape, dtype).requires_grad_())
+    assert torch.autograd.gradcheck(cayley, tensor(shape, dtype).requires_grad_())
 
 
 def test_gradients_that_are_lazily_conjugated_or_expanded():
     X = tensor((4, 3), torch.complex128).requires_grad_()
-    Q = Cayley.apply(X)
+    Q = cayley(X)
     cotangent = tensor((4, 3), torch.complex128)
     lazy, = torch.autograd.grad(Q, X, cotangent.conj(), retain_graph=True)
     plain, = torch.autograd.grad(Q, X, cotangent.conj().resolve_conj(), retain_graph=True)
@@ -66,11 +66,21 @@ def test_gradients_that_are_lazily_conjugated_or_expanded():
     torch.testing.assert_close(expanded, dense, rtol=1e-14, atol=1e-14)
 
 
-def test_second_derivatives_are_refused():
-    X = tensor((3, 3), torch.float64).requires_grad_()
-    gradient, = torch.autograd.grad(Cayley.apply(X).sum(), X, create_graph=True)
-    with pytest.raises(RuntimeError, match="differentiate twice"):
-        torch.autograd.grad((gradient * X).sum(), X)
+@dtypes
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4)], ids=str)
+def test_gradgradcheck(shape, dtype):
+    assert torch.autograd.gradgradcheck(cayley, tensor(shape, dtype).requires_grad_())
+
+
+def test_three_derivatives_of_a_rotation():
+    """The first column of the Cayley map of [0; x] is a sine, y = x / (1 + x^2 / 4), below a cosine."""
+    x = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    mine = cayley(torch.stack([torch.zeros_like(x), x])[:, None])[1, 0]
+    expected = x / (1 + x ** 2 / 4)
+    for _ in range(3):
+        mine, = torch.autograd.grad(mine, x, create_graph=True)
+        expected, = torch.autograd.grad(expected, x, create_graph=True)
+        torch.testing.assert_close(mine, expected, rtol=1e-13, atol=0)
 
 
 def test_the_layer_of_the_example_is_orthogonal():
