@@ -203,9 +203,14 @@ def inverse(S: np.ndarray) -> np.ndarray:
     numpy.linalg.LinAlgError
         If a matrix is singular.
     """
-    if S.ndim == 2 and S.size:
-        return scipy.linalg.inv(S, check_finite=False)  # 2-4 times faster than NumPy's
-    return np.linalg.inv(S)
+    if S.ndim > 2 or not S.size:
+        return np.linalg.inv(S)
+    # 2-4 times faster than NumPy's
+    getrf, getri = scipy.linalg.get_lapack_funcs(["getrf", "getri"], [S])
+    LU, pivots, singular = getrf(S)
+    if singular:
+        raise np.linalg.LinAlgError("Singular matrix")
+    return getri(LU, pivots, lwork=64 * len(S), overwrite_lu=True)[0]
 
 
 def inverse_accretive(S: np.ndarray) -> np.ndarray:

@@ -3,9 +3,11 @@ r"""The exponential map: :math:`Q = \exp(A)`, first k columns, for a skew-Hermit
 A tall X of shape (n, k) stands for the n x n matrix A of :func:`.matrices.skew_blocks`. Since A has
 rank at most 2k, its exponential acts on the first k columns through a 2k x 2k matrix.
 """
+from typing import Any
+
 import numpy as np
 
-from .exponential import expm
+from .exponential import Exponential
 from .matrices import H, on_tall, skew_blocks
 
 
@@ -60,14 +62,39 @@ def matrix_exp(X):
     >>> np.allclose(Q.T @ Q, np.eye(3), atol=1e-14)
     True
     """
+    return first_columns(X, *exponential_of(X))
+
+
+def exponential_of(X: np.ndarray) -> tuple[Exponential, Any]:
+    """Exponentiate the matrix that a tall X stands for, or the one of size 2k that does for it.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    exponential : Exponential
+        Of A where 2k >= n, else of the balanced M.
+    s : ndarray, shape (..., 1, 1)
+        Its scale.
+    """
     n, k = X.shape[-2:]
     Omega, B = skew_blocks(X)
     _check_norm(Omega, B)
     if 2 * k >= n:
-        return expm(skew_matrix(Omega, B))[..., :k]
+        return Exponential(skew_matrix(Omega, B)), 1
     M, s = balanced_matrix(Omega, B)
-    F = expm(M)
-    return np.concatenate([F[..., :k, :k], B @ (F[..., k:, :k] / s)], axis=-2)
+    return Exponential(M), s
+
+
+def first_columns(X: np.ndarray, exponential: Exponential, s: Any) -> np.ndarray:
+    """Return the first k columns of exp(A), given the answer of :func:`exponential_of`."""
+    n, k = X.shape[-2:]
+    F = exponential.value
+    if 2 * k >= n:
+        return F[..., :k].copy()
+    return np.concatenate([F[..., :k, :k], X[..., k:, :] @ (F[..., k:, :k] / s)], axis=-2)
 
 
 def skew_matrix(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
