@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from .matrices import H, add_to_diagonal, as_matrices
+from .matrices import H, as_matrices
 
 DEGREE = 16
-INVERSE_FACTORIALS = [1 / math.factorial(j) for j in range(DEGREE + 1)]
+# Row j holds the coefficients of A^(4 j), ..., A^(4 j + 3): those of a cubic polynomial times A^(4 j).
+CUBICS = np.array([1 / math.factorial(j) for j in range(DEGREE)]).reshape(4, 4)
 
 
 def expm(A: Any) -> np.ndarray:
@@ -150,13 +151,10 @@ class Exponential:
         scale = _power_of_two(unit - squarings, A.dtype)
         self.scale4 = scale**4
         self.A4 = A4 * self.scale4
-        # The coefficients of A, A^2, A^3 in C_0, ..., C_3.
-        self.coefficients = np.array([[INVERSE_FACTORIALS[4 * j + i] * scale[:, 0, 0]**i
-                                       for i in (1, 2, 3)] for j in range(4)]).transpose(2, 0, 1)
+        self.coefficients = CUBICS[:, 1:] * scale**np.arange(1, 4)
         C = self._cubics(powers)
-        for j in range(4):
-            add_to_diagonal(C[:, j], INVERSE_FACTORIALS[4 * j])
-        P = self.A4 * A.dtype.type(INVERSE_FACTORIALS[16])
+        np.einsum("...ii->...i", C)[...] += CUBICS[:, :1]
+        P = self.A4 * A.dtype.type(1 / math.factorial(DEGREE))
         P += C[:, 3]
         self.P = []
         for j in (2, 1, 0):
@@ -183,7 +181,7 @@ class Exponential:
         dA4 = A2 @ dA2 + dA2 @ A2
         dA4 *= self.scale4
         dC = self._cubics(powers)
-        dP = dA4 * E.dtype.type(INVERSE_FACTORIALS[16])
+        dP = dA4 * E.dtype.type(1 / math.factorial(DEGREE))
         dP += dC[:, 3]
         for j, P in zip((2, 1, 0), self.P):
             dP = dP @ A4

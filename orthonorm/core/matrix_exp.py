@@ -109,8 +109,12 @@ def skew_matrix(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (..., n, n)
     """
-    zero = np.zeros(B.shape[:-1] + B.shape[-2:-1], B.dtype)
-    return np.block([[Omega, -H(B)], [B, zero]])
+    if not B.shape[-2]:
+        return Omega
+    n, k = B.shape[-2] + B.shape[-1], B.shape[-1]
+    A = np.zeros((*B.shape[:-2], n, n), B.dtype)
+    A[..., :k, :k], A[..., :k, k:], A[..., k:, :k] = Omega, -H(B), B
+    return A
 
 
 def balanced_matrix(Omega: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -127,10 +131,12 @@ def balanced_matrix(Omega: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.nd
     s : ndarray, shape (..., 1, 1)
         Real, a power of two.
     """
+    k = B.shape[-1]
     S = H(B) @ B
     s = balance(S)
-    identity = np.broadcast_to(np.eye(S.shape[-1], dtype=S.dtype), S.shape)
-    return np.block([[Omega, -S / s], [s * identity, np.zeros_like(S)]]), s
+    M = np.zeros((*B.shape[:-2], 2 * k, 2 * k), B.dtype)
+    M[..., :k, :k], M[..., :k, k:], M[..., k:, :k] = Omega, -S / s, s * np.eye(k, dtype=B.dtype)
+    return M, s
 
 
 def balance(S: np.ndarray) -> np.ndarray:
@@ -151,10 +157,15 @@ def balance(S: np.ndarray) -> np.ndarray:
 def _check_norm(Omega: np.ndarray, B: np.ndarray) -> None:
     limit = 0.01 / np.finfo(Omega.dtype).eps
     with np.errstate(over="ignore"):
-        squares = sum((np.abs(block).astype(float)**2).sum(axis=(-2, -1)) for block in (Omega, B, B))
+        squares = _sum_of_squares(Omega) + 2 * _sum_of_squares(B)
     norm = np.sqrt(np.max(squares, initial=0))
     if not norm <= limit:
         raise ValueError(
             f"X must stand for a skew matrix of norm at most {limit:.3g} in {Omega.dtype}, got a norm "
             f"of {norm:.3g}: no digit of its exponential would be right"
         )
+
+
+def _sum_of_squares(A: np.ndarray) -> np.ndarray:
+    parts = (A.real, A.imag) if np.iscomplexobj(A) else (A,)
+    return sum(np.einsum("...ij,...ij->...", part, part, dtype=float) for part in parts)

@@ -183,7 +183,7 @@ def test_frechet_in_a_complex_direction_keeps_the_imaginary_part(dtype):
 @dtypes
 def test_adjoint_of_the_derivative(dtype):
     """Of a stack whose matrices take different numbers of squarings."""
-    A = sample((3, 4, 4), dtype) * np.array([0.1, 3, 40])[:, None, None].astype(dtype)
+    A = sample((3, 4, 4), dtype) * np.array([0.1, 1, 4])[:, None, None].astype(dtype)
     E, G = sample(A.shape, dtype, 1), sample(A.shape, dtype, 2)
     exponential = Exponential(A)
     assert_identical(exponential.value, expm(A))
