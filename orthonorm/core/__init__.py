@@ -10,8 +10,9 @@ from .householder import householder, householder_inverse
 from .matrix_exp import matrix_exp
 from .orthonormalize import orthonormalize
 from .spectral import power_iteration, spectral_normalize
+from .starts import haar, torus
 
 __all__ = [
-    "cayley", "complete", "expm", "expm_frechet", "householder", "householder_inverse", "matrix_exp",
-    "orthonormalize", "power_iteration", "spectral_normalize",
+    "cayley", "complete", "expm", "expm_frechet", "haar", "householder", "householder_inverse",
+    "matrix_exp", "orthonormalize", "power_iteration", "spectral_normalize", "torus",
 ]

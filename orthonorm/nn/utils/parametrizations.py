@@ -22,7 +22,7 @@ ORTHOGONAL_MAPS = {
     "cayley": gradients.cayley,
     "householder": gradients.householder,
 }
-
+STARTS = {"haar": core.haar, "torus": core.torus}
 
 LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 
@@ -32,7 +32,8 @@ LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 # ---------------------------------------------------------------------------------------------------
 
 def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None = None, *,
-               use_trivialization: bool = True, rng: Any = None) -> Module:
+               use_trivialization: bool = True, start: str | None = None,
+               rng: Any = None) -> Module:
     r"""Keep a matrix, or each matrix of a stack, orthogonal (unitary where it is complex).
 
     Parameters
@@ -48,8 +49,13 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     use_trivialization : bool
         Multiply the map by an orthogonal ``base``, so that training starts where the map is best
         behaved, at the identity: the dynamic trivialization of [1]_.
+    start : {"haar", "torus"}, optional
+        Start from a random matrix instead of the present weight: "haar" is uniform among all
+        (:func:`orthonorm.core.haar`), "torus" a block-diagonal rotation by uniform angles
+        (:func:`orthonorm.core.torus`), for square matrices.
     rng : None, int or numpy.random.Generator
-        Of no effect: nothing is drawn. (PyTorch completes its base with random columns.)
+        Draws the `start`. Without one nothing is drawn. (PyTorch completes its base with random
+        columns.)
 
     Returns
     -------
@@ -61,7 +67,9 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     ValueError
         If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
         `orthogonal_map` is not one of the three; if it is "householder" and the tensor complex, or
-        parametrized already (the diagonal of what it maps must hold signs).
+        parametrized already (the diagonal of what it maps must hold signs); if `start` is not one of
+        the two, is "torus" for a matrix that is not square, or cannot be reached: on top of another
+        parametrization, and with "matrix_exp" or "cayley" without trivialization.
 
     Notes
     -----
@@ -76,9 +84,9 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     them. Both are read, whatever n is. An n x n base with another completion, PyTorch's, is used as
     it is, at the cost of an n x n product.
 
-    Start: with trivialization, or with "householder", the present weight if it is orthogonal, else
-    the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient weight
-    this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the present weight.
+    Default start: with trivialization, or with "householder", the present weight if it is orthogonal,
+    else the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient
+    weight this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the present weight.
 
     Assigning, ``module.weight = Q``, sets the weight to Q, or to its orthogonal factor.
 
@@ -104,13 +112,17 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     >>> bool(np.linalg.norm(Q.T @ Q - np.eye(20)) < 1e-13)
     True
     """
+    on_top = is_parametrized(module, name)
+    if start not in (None, *STARTS):
+        raise ValueError(f'start has to be None, "haar" or "torus". Got: {start}')
+    if start is not None and on_top:
+        raise ValueError(f"start={start!r} is for the first parametrization of {name}")
     weight = _tensor(module, name)
     if np.ndim(weight) < 2:
         raise ValueError(
             f"Expected a matrix or batch of matrices. Got a tensor of {np.ndim(weight)} dimensions."
         )
     weight = as_matrices(gradients.stop_gradient(weight), name)
-    on_top = is_parametrized(module, name)
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
         smooth = square or np.iscomplexobj(weight) or on_top
@@ -122,7 +134,15 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     if on_top and orthogonal_map == "householder":
         raise ValueError(f'orthogonal_map "householder" cannot follow another parametrization of '
                          f'{name}: the diagonal must hold signs. Use "matrix_exp" or "cayley"')
-    return register_parametrization(module, name, parametrization, unsafe=True)
+    if start is None:
+        return register_parametrization(module, name, parametrization, unsafe=True)
+    if not use_trivialization and orthogonal_map != "householder":
+        raise ValueError(f'start={start!r} with orthogonal_map "{orthogonal_map}" needs '
+                         "use_trivialization=True: the map alone does not reach every matrix")
+    Q = STARTS[start](weight.shape, weight.dtype, rng)
+    register_parametrization(module, name, parametrization, unsafe=True)
+    setattr(module, name, Q)
+    return module
 
 
 class _Orthogonal(Module):
@@ -142,6 +162,15 @@ class _Orthogonal(Module):
         self._factored: tuple[Any, Any] = None, None
         if use_trivialization:
             self.register_buffer("base", None)
+
+    def __getstate__(self) -> Any:
+        # What is found again from the base need not be pickled.
+        return {**super().__getstate__(), "_factored": (None, None)}  # type: ignore[dict-item]
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+        if self._buffers.get("base") is not None:
+            _read_only(self._buffers["base"])  # an array's copy is writable
 
     @property
     def base(self) -> Any:
@@ -214,7 +243,7 @@ class _Orthogonal(Module):
                       self._buffers[name].dtype)
         frame = base[..., :k]
         if n == k or base.shape == square and not _is_completion(base, frame):
-            return base
+            return _read_only(base)
         if not is_orthonormal(frame, tolerance=1e-3):
             raise ValueError(f"{key} must have orthonormal columns where it is not square")
         return _read_only(frame.copy())
