@@ -3,6 +3,7 @@
 Each map takes an unconstrained array ``(..., n, k)`` and returns one of the same shape and dtype
 with orthonormal columns (rows where n < k).
 """
+from .bounds import spectral_norm_bounds
 from .cayley import cayley
 from .completion import complete
 from .exponential import expm, expm_frechet
@@ -13,5 +14,5 @@ from .spectral import power_iteration, spectral_normalize
 
 __all__ = [
     "cayley", "complete", "expm", "expm_frechet", "householder", "householder_inverse", "matrix_exp",
-    "orthonormalize", "power_iteration", "spectral_normalize",
+    "orthonormalize", "power_iteration", "spectral_norm_bounds", "spectral_normalize",
 ]
