@@ -110,15 +110,32 @@ def bounds_and_vector(W: Any, n_iterations: int) -> tuple[Bounds, np.ndarray]:
         nothing = np.zeros(W.shape[:-2], real)[()]
         return Bounds(nothing, nothing), np.zeros((*W.shape[:-2], min(W.shape[-2:]), 1))
     A = H(W) if W.shape[-2] < W.shape[-1] else W
-    A, exponent = _scaled(A.astype(np.result_type(W, np.float64)))
+    A, exponent = scaled(A.astype(np.result_type(W, np.float64)))
     with np.errstate(over="ignore", under="ignore"):
         G, upper = _gram_iteration(A, n_iterations)
         lower, v = _rayleigh(A, G)
-        zero = upper == 0
-        upper = np.nextafter(np.ldexp(upper, exponent).astype(real), real.type(np.inf))
-        lower = np.nextafter(np.ldexp(lower, exponent).astype(real), real.type(0))
-    upper = np.where(zero, real.type(0), upper)
-    return Bounds(lower[()], upper[()]), v
+    return outward(lower, upper, exponent, real), v
+
+
+def outward(lower: Any, upper: Any, exponent: Any, dtype: Any) -> Bounds:
+    """Multiply bounds in double precision by powers of two, and convert them to a dtype.
+
+    Parameters
+    ----------
+    lower, upper : array, shape (...)
+    exponent : array of int, shape (...)
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    Bounds
+        The lower bound rounded to a smaller number, the upper bound to a larger one unless it is 0.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        low, high = (np.ldexp(x, exponent).astype(dtype) for x in (lower, upper))
+    return Bounds(np.nextafter(low, dtype.type(0))[()],
+                  np.where(upper == 0, dtype.type(0), np.nextafter(high, dtype.type(np.inf)))[()])
 
 
 def _gram_iteration(A: np.ndarray, n_iterations: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +143,7 @@ def _gram_iteration(A: np.ndarray, n_iterations: int) -> tuple[np.ndarray, np.nd
     G, steps = A, []
     for _ in range(n_iterations):
         error = _product_error(G, G.shape[-2]) * _squares(G)
-        G, exponent = _scaled(H(G) @ G)
+        G, exponent = scaled(H(G) @ G)
         steps.append((exponent, error))
     bound = _up(np.sqrt(_up(_squares(G) * (1 + 1.1 * UNIT_ROUNDOFF * (_reals(G) + 4)))))
     for exponent, error in reversed(steps):
@@ -168,8 +185,20 @@ def _as_real(A: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(A).view(np.float64)
 
 
-def _scaled(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Divide each matrix by a power of two, and return the exponents also."""
+def scaled(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Divide each matrix by a power of two, so that its largest entry is between 1/2 and 1.
+
+    Parameters
+    ----------
+    A : ndarray, shape (..., m, n)
+        float64 or complex128, not empty.
+
+    Returns
+    -------
+    A : ndarray, shape (..., m, n)
+        The largest real or imaginary part counts. Zero matrices stay.
+    exponent : ndarray of int, shape (...)
+    """
     parts = _as_real(A)
     exponent = np.frexp(np.max(np.abs(parts), axis=(-2, -1)))[1]
     return np.ldexp(parts, -exponent[..., None, None]).view(A.dtype), exponent
