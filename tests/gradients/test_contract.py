@@ -20,7 +20,8 @@ every_function = pytest.mark.parametrize("name, dtype", NAMES_AND_DTYPES,
 
 
 def test_the_names_are_those_of_core():
-    assert set(core.__all__) <= set(gradients.__all__)
+    constants = {"complete", "circular_convolution_singular_values", "convolution_matrix"}
+    assert set(core.__all__) - constants <= set(gradients.__all__)
 
 
 @every_function
@@ -57,8 +58,8 @@ def test_single_precision_stays(name, dtype, wide_cotangent):
     weight = np.ones(1, REAL if wide_cotangent else np.float32)
     g = grad(lambda X: np.sum(weight * np.real(case.f(X))))(case.X)
     assert g.dtype == single(dtype)
-    _, tangent = make_jvp(case.f)(case.X)(case.X)
-    assert tangent.dtype == single(dtype)
+    value, tangent = make_jvp(case.f)(case.X)(case.X)
+    assert tangent.dtype == value.dtype and tangent.real.dtype == np.float32
 
 
 @pytest.mark.parametrize("name", ["matrix_exp", "cayley"])
