@@ -11,7 +11,7 @@ from orthonorm.core.spectral import unit_vector
 from orthonorm.func import functional_call, value_and_grad
 from orthonorm.nn.utils.parametrizations import spectral_norm, weight_norm
 from orthonorm.nn.utils.parametrize import is_parametrized, remove_parametrizations
-from tests.differences import against, check_forward, check_reverse, close, gradient
+from tests.differences import check_forward, check_reverse, close, gradient
 from tests.helpers import DTYPES, assert_identical, assert_within, eps, sample
 
 from ..snapshots import snapshot
