@@ -23,6 +23,7 @@ dist: .venv/installed-dist  ## build the wheel and the source archive
 
 live: .venv-torch/installed-torch  ## compare with the answers of PyTorch itself on fresh inputs
 	for seed in 1 2 3; do .venv-torch/bin/python -m orthonorm equivalence --live --seed $$seed || exit; done
+	.venv-torch/bin/python -m tests.live.checkpoints
 
 clean:  ## remove environments, builds and caches
 	rm -rf .venv .venv-torch build dist *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
