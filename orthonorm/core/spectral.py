@@ -88,21 +88,23 @@ def normalize(x: np.ndarray, fallback: np.ndarray, eps: float) -> np.ndarray:
 
     Parameters
     ----------
-    x : ndarray, shape (n,)
-    fallback : ndarray, shape (n,)
+    x : ndarray
+        Of any shape: all of it is one vector.
+    fallback : ndarray
         Returned where `x` is zero.
     eps : float
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray
 
     Raises
     ------
     ValueError
         If an entry is NaN or infinite.
     """
-    norm = scipy.linalg.norm(x, check_finite=False)  # BLAS nrm2: the squares may leave the range
+    # BLAS nrm2: the squares may leave the range
+    norm = scipy.linalg.norm(x.ravel(), check_finite=False)
     _check_product(norm)
     return x / x.real.dtype.type(max(norm, eps)) if norm else fallback
 

@@ -51,16 +51,18 @@ class ConvolutionSpectralNorm(Module):
             raise ValueError(f"dim has no meaning with input_size, got dim={dim}")
         self.n_power_iterations, self.eps = n_power_iterations, eps
         size = per_dimension(layer.ndim, "input_size", input_size, least=1)
-        self.input_shape = (layer.in_channels, *size)
+        self.input_size = size
         extra = {"output_padding": layer.output_padding} if layer.transposed else {}
-        self._function = functools.partial(
+        self._convolve = functools.partial(
             type(layer).function, bias=None, stride=layer.stride, padding=layer.padding,
             dilation=layer.dilation, groups=layer.groups, **extra)
 
         weight = stop_gradient(layer.weight)
         rng = np.random.default_rng(rng)
-        v = unit_vector(math.prod(self.input_shape), weight.dtype, rng)
-        u = unit_vector(self._convolve(v, weight).size, weight.dtype, rng)
+        shape = (layer.in_channels, *size)
+        v = unit_vector(math.prod(shape), weight.dtype, rng).reshape(shape)
+        shape = self._convolve(v, weight).shape
+        u = unit_vector(math.prod(shape), weight.dtype, rng).reshape(shape)
         u, v = self._iterate(weight, u, v, 15)
         self.register_buffer("_u", u)
         self.register_buffer("_v", v)
@@ -78,10 +80,7 @@ class ConvolutionSpectralNorm(Module):
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the parametrization's `repr`."""
-        return f"input_size={self.input_shape[1:]}"
-
-    def _convolve(self, v: Any, weight: Any) -> Any:
-        return np.ravel(self._function(np.reshape(v, self.input_shape), weight))
+        return f"input_size={self.input_size}"
 
     def _iterate(self, weight: Any, u: Any, v: Any, n_power_iterations: int) -> tuple[Any, Any]:
         for _ in range(n_power_iterations):

@@ -291,10 +291,10 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     .. math:: u \leftarrow \frac{A_W v}{\|A_W v\|}, \qquad
               v \leftarrow \frac{A_W^H u}{\|A_W^H u\|}, \qquad \sigma = u^H (A_W v),
 
-    ``_u`` and ``_v`` being an output and an input without batch, flattened, and the layer without its
-    bias has a norm near 1 at that size. Many singular values are close to the largest, so that the
-    estimate, always too small, comes near it slowly: give more iterations where that matters, and see
-    :func:`orthonorm.core.circular_convolution_norm_bounds` for a bound from above.
+    ``_u`` and ``_v`` having the shapes of an output and of an input without batch, and the layer
+    without its bias has a norm near 1 at that size. Many singular values are close to the largest, so
+    that the estimate, always too small, comes near it slowly: give more iterations where that matters,
+    and see :func:`orthonorm.core.circular_convolution_norm_bounds` for a bound from above.
 
     References
     ----------
@@ -322,8 +322,8 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     A critic's layer whose outputs never differ by more than its inputs do:
 
     >>> layer = spectral_norm(nn.Conv2d(3, 16, 3, padding=1, rng=0), input_size=(8, 8), rng=0)
-    >>> layer.parametrizations.weight[0]._v.shape  # 3 channels of 8 x 8
-    (192,)
+    >>> layer.parametrizations.weight[0]._v.shape
+    (3, 8, 8)
     """
     weight = _tensor(module, name)
     if input_size is not None:
