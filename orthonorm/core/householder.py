@@ -2,9 +2,9 @@ r"""Products of Householder reflectors, in blocks: the compact WY representation
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
-from .matrices import as_matrices, mT, on_tall, solve_upper
+from .matrices import as_matrices, on_tall
+from .reflectors import CompactWY, factor, reflectors
 
 
 def householder(X: Any) -> np.ndarray:
@@ -60,62 +60,46 @@ def householder(X: Any) -> np.ndarray:
     array([[ 0.],
            [-1.]])
     """
-    X = as_matrices(X)
+    return _householder(as_real_matrices(X, "X"))
+
+
+def as_real_matrices(X: Any, name: str) -> np.ndarray:
+    """Check as :func:`.as_matrices` does, and raise ValueError if `X` is complex."""
+    X = as_matrices(X, name)
     if np.iscomplexobj(X):
-        raise ValueError(
-            f"X must be real: the householder map does not support complex matrices, got {X.dtype}"
-        )
-    return _householder(X)
+        raise ValueError(f"{name} must be real: the householder map does not support complex matrices, "
+                         f"got {X.dtype}")
+    return X
 
 
 @on_tall("X")
 def _householder(X):
-    k = X.shape[-1]
-    V = reflectors(X)
-    V1 = V[..., :k, :]
-    W = solve_upper(inverse_T(V), mT(V1))
-    signs = np.trunc(np.diagonal(X, axis1=-2, axis2=-1))[..., None, :]
-    return (np.eye(*X.shape[-2:], dtype=X.dtype) - V @ W) * signs
+    return product_of_reflectors(X).frame()
 
 
-def reflectors(X: np.ndarray) -> np.ndarray:
-    r"""Return :math:`V = \operatorname{tril}(X, -1) + E`, unit lower trapezoidal.
+def product_of_reflectors(X: np.ndarray) -> CompactWY:
+    r"""Read the reflectors below the diagonal of `X` and the signs on it.
 
     Parameters
     ----------
     X : ndarray, shape (..., n, k), n >= k
+        Real.
 
     Returns
     -------
-    ndarray, shape (..., n, k)
+    CompactWY
+
+    Raises
+    ------
+    ValueError
+        If the squared norm of a reflector is not finite.
     """
-    return np.tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
-
-
-def inverse_T(V: np.ndarray) -> np.ndarray:
-    r"""Return :math:`T^{-1} = \operatorname{triu}(V^T V, 1) + \operatorname{diag}(V^T V) / 2`.
-
-    Parameters
-    ----------
-    V : ndarray, shape (..., n, k)
-        The reflectors, a column each.
-
-    Returns
-    -------
-    ndarray, shape (..., k, k)
-        Upper triangular.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        gram = mT(V) @ V
-    if not np.all(np.isfinite(np.diagonal(gram, axis1=-2, axis2=-1))):
+    V = reflectors(X)
+    with np.errstate(over="ignore"):
+        squares = np.einsum("...ij,...ij->...j", V, V)
+    if not np.all(np.isfinite(squares)):
         raise ValueError(f"X must hold reflectors whose squared norms are finite in {V.dtype}")
-    return gram * upper_half(V)
-
-
-def upper_half(V: np.ndarray) -> np.ndarray:
-    """Return the k x k mask that keeps a strict upper triangle and half of the diagonal."""
-    ones = np.ones((V.shape[-1],) * 2, V.dtype)
-    return np.triu(ones, 1) + np.eye(*ones.shape, dtype=V.dtype) / 2
+    return CompactWY(V, 2 / squares, np.trunc(np.diagonal(X, axis1=-2, axis2=-1)))
 
 
 def householder_inverse(Q: Any) -> np.ndarray:
@@ -153,12 +137,7 @@ def householder_inverse(Q: Any) -> np.ndarray:
     >>> np.allclose(householder(householder_inverse(Q)), Q, atol=1e-15)
     True
     """
-    Q = as_matrices(Q, "Q")
-    if np.iscomplexobj(Q):
-        raise ValueError(
-            f"Q must be real: the householder map does not support complex matrices, got {Q.dtype}"
-        )
-    return _householder_inverse(Q)
+    return _householder_inverse(as_real_matrices(Q, "Q"))
 
 
 @on_tall("Q")
@@ -168,25 +147,3 @@ def _householder_inverse(Q):
     i = np.arange(X.shape[-1])
     X[..., i, i] = np.where(R < 0, -1, 1) * np.where(tau == 0, -1, 1)
     return X
-
-
-def factor(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Factor each matrix of a stack into reflectors and a triangle (LAPACK ``geqrf``).
-
-    Parameters
-    ----------
-    A : ndarray, shape (..., n, k), n >= k
-
-    Returns
-    -------
-    factored : ndarray, shape (..., n, k)
-        R in the upper triangle, the reflectors below the diagonal.
-    tau : ndarray, shape (..., k)
-        Their factors: the j-th reflector is I - tau_j v_j v_j^H.
-    """
-    factored = np.empty_like(A)
-    tau = np.empty(A.shape[:-2] + A.shape[-1:], A.dtype)
-    for index in np.ndindex(A.shape[:-2]):
-        if A[index].size:
-            (factored[index], tau[index]), _ = scipy.linalg.qr(A[index], mode="raw", check_finite=False)
-    return factored, tau

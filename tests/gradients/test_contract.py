@@ -20,6 +20,7 @@ every_function = pytest.mark.parametrize("name, dtype", NAMES_AND_DTYPES,
 
 
 def test_the_names_are_those_of_core():
+    # A completion is the base of a trivialization, a constant; the other two are to check with.
     constants = {"complete", "circular_convolution_singular_values", "convolution_matrix"}
     assert set(core.__all__) - constants <= set(gradients.__all__)
 
