@@ -22,7 +22,8 @@ RANDOM = {
     "normal_ 3, 0.5": ((3, 0.5), stats.norm(3, 0.5)),
     "kaiming_uniform_": ((), stats.uniform(-math.sqrt(6 / 120), 2 * math.sqrt(6 / 120))),
     "kaiming_uniform_ leaky, fan_out": (
-        (0.3, "fan_out"), stats.uniform(-LEAKY * math.sqrt(3 / 360), 2 * LEAKY * math.sqrt(3 / 360))),
+        (0.3, "fan_out"),
+        stats.uniform(-LEAKY * math.sqrt(3 / 360), 2 * LEAKY * math.sqrt(3 / 360))),
     "kaiming_normal_": ((), stats.norm(0, math.sqrt(2 / 120))),
     "kaiming_normal_ tanh": ((0, "fan_out", "tanh"), stats.norm(0, 5 / 3 / math.sqrt(360))),
     "xavier_uniform_": ((), stats.uniform(-math.sqrt(6 / 480), 2 * math.sqrt(6 / 480))),
@@ -76,8 +77,8 @@ def test_rng_decides(name):
 # -- orthogonal_ -------------------------------------------------------------------------------------
 
 @dtypes
-@pytest.mark.parametrize("shape", [(4, 4), (6, 3), (3, 6), (1, 5), (5, 1), (4, 3, 2), (8, 2, 3), (3, 0)],
-                         ids=str)
+@pytest.mark.parametrize(
+    "shape", [(4, 4), (6, 3), (3, 6), (1, 5), (5, 1), (4, 3, 2), (8, 2, 3), (3, 0)], ids=str)
 def test_orthogonal(shape, dtype):
     Q = init.orthogonal_(np.empty(shape, dtype), rng=0)
     assert Q.dtype == dtype

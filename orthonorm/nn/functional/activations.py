@@ -151,8 +151,8 @@ _softplus = _entrywise(
     _softplus_derivative)
 
 # log(1 + e^x), for large |x| too.
-log1p_exp = _entrywise(lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
-                       lambda y, x: _sigmoid(x))
+log1p_exp: Callable = _entrywise(lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+                                 lambda y, x: _sigmoid(x))
 
 
 def gelu(input: Any, approximate: str = "none") -> Any:

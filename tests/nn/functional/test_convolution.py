@@ -6,12 +6,12 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 import scipy.signal
-from autograd import grad, make_jvp, make_vjp
+from autograd import grad, make_jvp
 
 from orthonorm.nn import functional as F
 from tests.differences import CHECKS
 from tests.helpers import DTYPES, assert_within, dtypes, eps, is_complex, layouts, sample
-from tests.nn.packing import packed, point
+from tests.nn.packing import gradients, packed, point
 
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -137,13 +137,13 @@ def test_dtypes(dtype):
 @pytest.mark.parametrize("x_dtype, w_dtype", list(itertools.product(DTYPES, DTYPES)))
 def test_mixed_dtypes_are_promoted_and_each_gets_its_own_gradient(x_dtype, w_dtype):
     x, w = sample((1, 2, 5), x_dtype), sample((3, 2, 2), w_dtype)
-    vjp, y = make_vjp(lambda both: F.conv1d(*both))((x, w))
-    assert y.dtype == np.result_type(x_dtype, w_dtype)
-    x_bar, w_bar = vjp(np.ones_like(y))
-    assert (x_bar.dtype, w_bar.dtype) == (x_dtype, w_dtype)
-    wide = np.complex128 if is_complex(y.dtype) else np.float64
-    exact = make_vjp(lambda both: F.conv1d(*both))((x.astype(wide), w.astype(wide)))[0](np.ones_like(y))
-    for ours, theirs in zip((x_bar, w_bar), exact):
+    common = np.result_type(x_dtype, w_dtype)
+    y, ours = gradients(F.conv1d, (x, w), np.ones((1, 3, 4), common))
+    assert y.dtype == common
+    assert [g.dtype for g in ours] == [x_dtype, w_dtype]
+    wide = np.complex128 if is_complex(common) else np.float64
+    _, exact = gradients(F.conv1d, (x.astype(wide), w.astype(wide)), np.ones((1, 3, 4), wide))
+    for ours, theirs in zip(ours, exact):
         theirs = theirs if is_complex(ours.dtype) else theirs.real
         assert_within(ours, theirs, 30 * max(eps(x_dtype), eps(w_dtype)))
 
@@ -164,6 +164,11 @@ def test_memory_layout_does_not_matter_and_inputs_stay():
         assert_within(F.conv2d(x_laid, w_laid), y, 1e-14)
         assert_within(F.conv_transpose2d(x_laid, np.swapaxes(w_laid, 0, 1)), back, 1e-14)
         assert np.array_equal(before[0], x_laid) and np.array_equal(before[1], w_laid)
+
+
+def test_output_padding_may_save_what_padding_takes():
+    y = F.conv_transpose1d(np.ones((1, 8)), np.ones((1, 1, 3)), padding=6, output_padding=1, dilation=2)
+    assert np.array_equal(y, [[3]])
 
 
 def test_no_channels_give_the_bias():
@@ -202,12 +207,17 @@ def test_derivatives_keep_the_dtype(name, dtype):
     function, shapes, options = DERIVED[name]
     arrays = [sample(shape, dtype, seed) for seed, shape in enumerate(shapes)]
     double = np.complex128 if is_complex(dtype) else np.float64
-    vjp, y = make_vjp(lambda args: function(*args, **options))(tuple(arrays))
-    for g in vjp(np.ones(y.shape, dtype)):
-        assert g.dtype == dtype
-    for g in vjp(np.ones(y.shape, double))[:2]:
-        assert g.dtype == dtype
-    value, tangent = make_jvp(lambda x: function(x, *arrays[1:], **options))(arrays[0])(arrays[0])
+
+    def f(*args):
+        return function(*args, **options)
+
+    shape = f(*arrays).shape
+    for cotangent_dtype in (dtype, double):
+        _, found = gradients(f, arrays[:2], np.ones(shape, cotangent_dtype))
+        assert [g.dtype for g in found] == [dtype, dtype]
+    _, found = gradients(f, arrays, np.ones(shape, dtype))
+    assert all(g.dtype == dtype for g in found)
+    value, tangent = make_jvp(f)(*arrays)(arrays[0])
     assert value.dtype == tangent.dtype == dtype
 
 

@@ -4,12 +4,12 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.special
-from autograd import grad, make_jvp, make_vjp
+from autograd import grad, make_jvp
 
 from orthonorm.nn import functional as F
 from tests.differences import CHECKS
 from tests.helpers import REAL, assert_within, eps, sample
-from tests.nn.packing import packed, point
+from tests.nn.packing import gradients, packed, point
 
 mpmath.mp.dps = 50
 REDUCTIONS = ["mean", "sum", "none"]
@@ -196,19 +196,19 @@ def test_derivatives(name, check):
     CHECKS[check](lambda X: f(X) * anp.sum(X * X), point(*shapes))  # bent, where mse's slope is not
 
 
-@pytest.mark.parametrize("name, arguments", [
+@pytest.mark.parametrize("loss, arguments", [
     (F.mse_loss, [sample((3, 4)), sample((3, 4))]),
     (lambda x: F.cross_entropy(x, CLASSES, WEIGHT.astype(np.float32), 0, label_smoothing=0.2),
      [sample((3, 4))]),
     (F.cross_entropy, [sample((3, 4)), probabilities((3, 4))]),
     (F.binary_cross_entropy_with_logits, [sample((3, 4)), probabilities((3, 4))]),
 ], ids=["mse", "classes", "probabilities", "binary"])
-def test_single_precision_stays(name, arguments):
-    arguments = tuple(a.astype(np.float32) for a in arguments)
-    vjp, loss = make_vjp(lambda args: name(*args))(arguments)
-    assert loss.dtype == np.float32
-    assert all(g.dtype == np.float32 for g in vjp(np.float32(1)))
-    value, tangent = make_jvp(lambda x: name(x, *arguments[1:]))(arguments[0])(arguments[0])
+def test_single_precision_stays(loss, arguments):
+    arguments = [a.astype(np.float32) for a in arguments]
+    value, found = gradients(loss, arguments, np.float32(1))
+    assert value.dtype == np.float32
+    assert all(g.dtype == np.float32 for g in found)
+    value, tangent = make_jvp(loss)(*arguments)(arguments[0])
     assert value.dtype == tangent.dtype == np.float32
 
 
@@ -216,9 +216,9 @@ def test_single_precision_stays(name, arguments):
 def test_targets_of_another_precision(loss):
     """The loss has the larger precision, as in PyTorch; each gradient that of its argument."""
     x, t = sample((3,), np.float32), probabilities((1, 3))[0]
-    vjp, value = make_vjp(lambda both: loss(*both))((x, t))
+    value, found = gradients(loss, (x, t), np.float64(1))
     assert value.dtype == np.float64
-    assert [g.dtype for g in vjp(np.float64(1))] == [np.float32, np.float64]
+    assert [g.dtype for g in found] == [np.float32, np.float64]
 
 
 # -- errors ------------------------------------------------------------------------------------------
