@@ -1,10 +1,10 @@
 r"""Rules of the bounds of the largest singular value."""
 import autograd.numpy as np
-from autograd.extend import defjvp, defvjp, primitive
+from autograd.extend import primitive
 
 from ..core.bounds import Bounds, bounds_and_vector
 from ..core.convolution import enclosed_blocks
-from .rules import H, cast, conj, dtype_of, stop_gradient
+from .rules import H, cast, conj, define, stop_gradient
 
 
 def spectral_norm_bounds(W, n_iterations=10):
@@ -53,6 +53,7 @@ def spectral_norm_bounds(W, n_iterations=10):
            [0.    , 0.5002, 0.    ],
            [0.    , 0.    , 0.    ]])
     """
+    W = W if hasattr(W, "dtype") else np.array(W)
     bounds, v = bounds_and_vector(stop_gradient(W), n_iterations)
     return Bounds(_lower(W, bounds, v), _upper(W, bounds, n_iterations))
 
@@ -94,6 +95,7 @@ def circular_convolution_norm_bounds(kernel, input_size, n_iterations=10):
     >>> grad(lambda kernel: circular_convolution_norm_bounds(kernel, 4).upper)(blur).round(12)
     array([[[1., 1.]]])
     """
+    kernel = kernel if hasattr(kernel, "dtype") else np.array(kernel)
     bounds, origins = enclosed_blocks(stop_gradient(kernel), input_size, n_iterations)
     (exponentials, v), (exponentials_of_upper, _) = origins
     return Bounds(_lower(_block(kernel, exponentials), bounds, v),
@@ -101,7 +103,7 @@ def circular_convolution_norm_bounds(kernel, input_size, n_iterations=10):
 
 
 def _block(kernel, exponentials):
-    exponentials = exponentials.astype(np.result_type(dtype_of(kernel), np.complex64))
+    exponentials = exponentials.astype(np.result_type(kernel.dtype, np.complex64))
     kernel = kernel + 0j  # backwards, autograd takes the real part
     return np.dot(np.reshape(kernel, (*np.shape(kernel)[:2], -1)), exponentials)
 
@@ -135,22 +137,21 @@ def _homogeneous(W, value, scale, direction):
 def _gradient(f, W, scale, direction):
     scale = np.array(scale, np.float64)[..., None, None]
     scale = scale + (scale == 0)
-    X = cast(W, np.result_type(dtype_of(W), np.float64)) / scale
+    X = cast(W, np.result_type(W.dtype, np.float64)) / scale
     N = direction(X)
     along = np.sum(np.real(conj(N) * X), axis=(-2, -1), keepdims=True)
     along = along + (stop_gradient(along) == 0)
     return np.reshape(f, np.shape(scale)) / scale * N / along
 
 
-def _vjp(f, W, value, scale, direction):
-    return lambda g: cast(conj(np.reshape(g, (*np.shape(value), 1, 1))
-                               * _gradient(f, W, scale, direction)), dtype_of(W))
+def _adjoint(f, W, value, scale, direction, fbar):
+    gradient = _gradient(f, W, scale, direction)
+    return cast(np.reshape(fbar, (*np.shape(value), 1, 1)) * gradient, W.dtype)
 
 
-def _jvp(dW, f, W, value, scale, direction):
-    df = np.sum(np.real(conj(_gradient(f, W, scale, direction)) * dW), axis=(-2, -1))
-    return cast(df, dtype_of(f))
+def _tangent(f, W, value, scale, direction, dW):
+    gradient = _gradient(f, W, scale, direction)
+    return cast(np.sum(np.real(conj(gradient) * dW), axis=(-2, -1)), f.dtype)
 
 
-defvjp(_homogeneous, _vjp, argnums=(0,))
-defjvp(_homogeneous, _jvp, argnums=(0,))
+define(_homogeneous, adjoint=_adjoint, tangent=_tangent)

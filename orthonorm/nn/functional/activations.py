@@ -10,7 +10,6 @@ import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 from scipy import special
 
-from ...gradients.rules import dtype_of
 from .arrays import as_array
 
 __all__ = ["gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh"]
@@ -67,7 +66,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
 
 
 _leaky_relu = _entrywise(lambda x, slope: np.where(x > 0, x, slope * x),
-                         lambda y, x, slope: np.where(x > 0, 1, slope).astype(dtype_of(y)))
+                         lambda y, x, slope: np.where(x > 0, 1, slope).astype(y.dtype))
 
 
 def tanh(input: Any) -> Any:
