@@ -3,10 +3,12 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core import spectral_norm_bounds
 from ..core.matrices import mT
 from .formats import Arrays, CheckpointError, Dtypes
 from .parametrized import Step, Unidentified, as_matrix, grouped, maps_of, rebuild
@@ -21,8 +23,10 @@ class Spectrum(NamedTuple):
     Attributes
     ----------
     largest, smallest : float or None
-        Singular values, over the whole stack. All four are None where there are none: NaN or infinity,
+        Singular values, over the whole stack. All six are None where there are none: NaN or infinity,
         no entries, integers, fewer than two dimensions.
+    lower, upper : float or None
+        What the largest lies between with certainty: :func:`orthonorm.core.spectral_norm_bounds`.
     condition : float or None
         The largest condition number in the stack.
     orthogonality_error : float or None
@@ -30,6 +34,8 @@ class Spectrum(NamedTuple):
     """
 
     largest: float | None = None
+    lower: float | None = None
+    upper: float | None = None
     smallest: float | None = None
     condition: float | None = None
     orthogonality_error: float | None = None
@@ -176,11 +182,13 @@ def _check_step(row: Row, step: Step) -> None:
 def _spectrum(matrices: np.ndarray) -> Spectrum:
     if matrices.dtype.kind not in "fc" or not matrices.size or not np.isfinite(matrices).all():
         return Spectrum()
-    s = np.linalg.svd(matrices.astype(np.result_type(matrices, np.float64)), compute_uv=False)
+    matrices = matrices.astype(np.result_type(matrices, np.float64))
+    s = np.linalg.svd(matrices, compute_uv=False)
+    bounds = spectral_norm_bounds(matrices)
     with np.errstate(all="ignore"):
         condition = np.where(s[..., -1] > 0, s[..., 0] / s[..., -1], math.inf)
-        return Spectrum(float(s.max()), float(s.min()), float(condition.max()),
-                        float(np.abs(s**2 - 1).max()))
+        return Spectrum(float(s.max()), float(np.max(bounds.lower)), float(np.max(bounds.upper)),
+                        float(s.min()), float(condition.max()), float(np.abs(s**2 - 1).max()))
 
 
 def _count(row: Row, array: np.ndarray) -> None:
@@ -257,18 +265,19 @@ def table(rows: list[Row], title: str) -> str:
     -------
     str
     """
-    head = ("tensor", "shape", "dtype", "largest s.v.", "smallest", "condition", "orth. error", "NaN",
-            "inf", "made by")
+    head = ("tensor", "shape", "dtype", "largest s.v.", "at least", "at most", "smallest", "condition",
+            "orth. error", "NaN", "inf", "made by")
     lines = [head] + [
         ("  " + row.name.removeprefix(row.part_of) if row.part_of else row.name,
          "x".join(map(str, row.shape)) or "-", row.dtype,
-         *map(_number, row.spectrum, (".5g", ".5g", ".3g", ".1e")), str(row.nan), str(row.infinite),
+         *map(_number, row.spectrum, (".5g", ROUND_FLOOR, ROUND_CEILING, ".5g", ".3g", ".1e")),
+         str(row.nan), str(row.infinite),
          "; ".join(row.made_by))
         for row in rows if len(row.shape) >= 2 or row.made_by or row.warnings]
     widths = [max(map(len, column)) for column in zip(*lines)]
     text = [title, ""]
     for line in lines:
-        cells = [cell.rjust(width) if 3 <= i <= 8 else cell.ljust(width)
+        cells = [cell.rjust(width) if 3 <= i <= 10 else cell.ljust(width)
                  for i, (cell, width) in enumerate(zip(line, widths))]
         text.append("  ".join(cells).rstrip())
     text.append("")
@@ -285,7 +294,11 @@ def table(rows: list[Row], title: str) -> str:
 
 
 def _number(value: float | None, spec: str) -> str:
-    return "-" if value is None else format(value, spec)
+    if value is None:
+        return "-"
+    if spec in (ROUND_FLOOR, ROUND_CEILING):  # what is printed of a bound must be one too
+        return f"{float(Context(prec=6, rounding=spec).create_decimal_from_float(value)):.6g}"
+    return format(value, spec)
 
 
 def summary(rows: list[Row]) -> str:

@@ -207,6 +207,10 @@ def _orthogonal(X: np.ndarray, orthogonal_map: str | None, base: np.ndarray | No
 
 
 def _spectral_norm(X: np.ndarray, _u: np.ndarray, _v: np.ndarray) -> Step:
+    if X.ndim > 2 and _u.ndim == _v.ndim == X.ndim - 1:
+        raise Unidentified("it is spectral_norm of a convolution on inputs of the size "
+                           f"{'x'.join(map(str, _v.shape[1:]))}, whose stride and padding are not in "
+                           "the file")
     fitting = [dim for dim, size in enumerate(X.shape)
                if (size,) == _u.shape and (X.size // max(size, 1),) == _v.shape]
     if not fitting:

@@ -65,8 +65,33 @@ def test_plain_weights_are_measured(inspected, shape, dtype):
 def test_the_table_shows_the_numbers(inspected):
     _, _, report = inspected({"w": np.diag([3.0, 0.5]), "indices": np.arange(4).reshape(2, 2)})
     lines = [line.split() for line in report.splitlines()]
-    assert ["w", "2x2", "float64", "3", "0.5", "6", "8.0e+00", "0", "0"] in lines
-    assert ["indices", "2x2", "int64", "-", "-", "-", "-", "0", "0"] in lines
+    bounds = ["2.99999", "3.00001"]  # rounded outwards: what is printed is a bound
+    assert ["w", "2x2", "float64", "3", *bounds, "0.5", "6", "8.0e+00", "0", "0"] in lines
+    assert ["indices", "2x2", "int64", *6 * ["-"], "0", "0"] in lines
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (2, 4, 3, 1)], ids=str)
+def test_the_bounds_enclose_the_largest_singular_value(inspected, shape, dtype):
+    W = sample(shape, dtype)
+    _, rows, report = inspected({"w": W})
+    norm = np.linalg.norm(wide_rows(W), 2)
+    assert norm * (1 - 1e-13) < rows["w"]["lower"] < norm < rows["w"]["upper"] < norm * (1 + 1e-3)
+    printed = next(line.split() for line in report.splitlines() if line.startswith("w "))
+    assert norm * (1 - 2e-5) < float(printed[4]) < norm < float(printed[5]) < norm * (1 + 1e-3)
+
+
+def test_the_bounds_of_a_stack_are_those_of_its_largest(inspected):
+    base = np.stack([np.eye(2), np.diag([4.0, 2.0]), np.diag([3.0, 1.0])])
+    _, rows, _ = inspected({ORIGINAL: np.stack([-np.eye(2)] * 3), BASE: base})
+    assert 4 - 1e-12 < rows[BASE]["lower"] <= 4 <= rows[BASE]["upper"] < 4 + 1e-12
+
+
+def test_the_norm_of_a_convolution_at_an_input_size_is_not_in_the_file(inspected):
+    layer = spectral_norm(nn.Conv2d(2, 3, 3, rng=0), input_size=(5, 7), rng=0)
+    status, rows, report = inspected(layer.state_dict())
+    assert status == 0 and rows["weight"]["made_by"] == ["unknown"]
+    assert "spectral_norm of a convolution on inputs of the size 5x7, whose stride" in report
 
 
 def test_every_weight_of_a_pytorch_model_is_measured(capsys):

@@ -13,6 +13,7 @@ from ...gradients.completion import multiply
 from ...gradients.householder import base_times_householder
 from ...gradients.rules import cast
 from ..module import Module, fitted
+from .convolution_norm import ConvolutionSpectralNorm, check_iterations
 from .parametrize import is_parametrized, register_parametrization
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
@@ -264,7 +265,8 @@ def _read_only(array: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------
 
 def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int = 1,
-                  eps: float = 1e-12, dim: int | None = None, *, rng: Any = None) -> Module:
+                  eps: float = 1e-12, dim: int | None = None, *, input_size: Any = None,
+                  rng: Any = None) -> Module:
     r"""Divide a weight by an estimate of its largest singular value.
 
     Parameters
@@ -281,6 +283,9 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
         Norms smaller than this are replaced by it.
     dim : int, optional
         The dimension of the outputs. Default: 0, and 1 for transposed convolutions.
+    input_size : int or tuple of int, optional
+        Size in space of the inputs of a convolution, such as (32, 32). With it the weight is divided
+        by the norm of the layer's linear map, not by that of the reshaped weight.
     rng : None, int or numpy.random.Generator
         Chooses the start of the power iteration.
 
@@ -292,9 +297,13 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     Raises
     ------
     ValueError
-        If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive.
+        If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive;
+        if `input_size` is given for something else than the weight of a convolution, or with `dim`.
     IndexError
         If `dim` is out of range.
+    RuntimeError, TypeError
+        If `input_size` is not one positive number for each dimension of space, or smaller than the
+        kernel.
 
     Notes
     -----
@@ -307,10 +316,25 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
 
     Assigning, ``module.weight = W``, sets ``original``.
 
+    *Convolutions.* The norm of the reshaped weight is not that of the layer, which also depends on
+    how often an input entry is met: on padding, stride, dilation and the size of the input. For a
+    3 x 3 kernel of stride 1 the layer's norm may be up to 3 times as large. With `input_size` the
+    iteration runs with the convolution A_W itself and its adjoint [2]_,
+
+    .. math:: u \leftarrow \frac{A_W v}{\|A_W v\|}, \qquad
+              v \leftarrow \frac{A_W^H u}{\|A_W^H u\|}, \qquad \sigma = u^H (A_W v),
+
+    ``_u`` and ``_v`` having the shapes of an output and of an input without batch, and the layer
+    without its bias has a norm near 1 at that size. Many singular values are close to the largest, so
+    that the estimate, always too small, comes near it slowly: give more iterations where that matters,
+    and see :func:`orthonorm.core.circular_convolution_norm_bounds` for a bound from above.
+
     References
     ----------
     .. [1] T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, "Spectral normalization for generative
        adversarial networks", ICLR 2018.
+    .. [2] H. Gouk, E. Frank, B. Pfahringer, M. J. Cree, "Regularisation of neural networks by
+       enforcing Lipschitz continuity", Machine Learning 110 (2021); arXiv:1804.04368 (2018).
 
     Examples
     --------
@@ -327,8 +351,17 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     )
     >>> bool(abs(np.linalg.norm(layer.weight, 2) - 1) < 0.05)
     True
+
+    A critic's layer whose outputs never differ by more than its inputs do:
+
+    >>> layer = spectral_norm(nn.Conv2d(3, 16, 3, padding=1, rng=0), input_size=(8, 8), rng=0)
+    >>> layer.parametrizations.weight[0]._v.shape
+    (3, 8, 8)
     """
     weight = _tensor(module, name)
+    if input_size is not None:
+        return register_parametrization(module, name, ConvolutionSpectralNorm(
+            module, name, n_power_iterations, eps, dim, input_size, rng))
     if dim is None:
         dim = 1 if getattr(module, "transposed", False) else 0  # transposed convolutions say so
     parametrization = _SpectralNorm(weight, n_power_iterations, dim, eps, rng=rng)
@@ -348,11 +381,7 @@ class _SpectralNorm(Module):
                 f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
                 f"{dim})"
             )
-        if n_power_iterations <= 0:
-            raise ValueError(
-                "Expected n_power_iterations to be positive, but got "
-                f"n_power_iterations={n_power_iterations}"
-            )
+        check_iterations(n_power_iterations)
         self.dim = dim % ndim
         self.eps = eps
         self.n_power_iterations = n_power_iterations
