@@ -163,12 +163,30 @@ def householder_inverse(Q: Any) -> np.ndarray:
 
 @on_tall("Q")
 def _householder_inverse(Q):
-    n, k = Q.shape[-2:]
-    X = np.empty_like(Q)
-    for index in np.ndindex(Q.shape[:-2]):
-        if k:
-            (factored, tau), _ = scipy.linalg.qr(Q[index], mode="raw", check_finite=False)
-            R = factored.diagonal()
-            np.fill_diagonal(factored, np.where(R < 0, -1, 1) * np.where(tau == 0, -1, 1))
-            X[index] = factored
+    X, tau = factor(Q)
+    R = np.diagonal(X, axis1=-2, axis2=-1)
+    i = np.arange(X.shape[-1])
+    X[..., i, i] = np.where(R < 0, -1, 1) * np.where(tau == 0, -1, 1)
     return X
+
+
+def factor(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Factor each matrix of a stack into reflectors and a triangle (LAPACK ``geqrf``).
+
+    Parameters
+    ----------
+    A : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    factored : ndarray, shape (..., n, k)
+        R in the upper triangle, the reflectors below the diagonal.
+    tau : ndarray, shape (..., k)
+        Their factors: the j-th reflector is I - tau_j v_j v_j^H.
+    """
+    factored = np.empty_like(A)
+    tau = np.empty(A.shape[:-2] + A.shape[-1:], A.dtype)
+    for index in np.ndindex(A.shape[:-2]):
+        if A[index].size:
+            (factored[index], tau[index]), _ = scipy.linalg.qr(A[index], mode="raw", check_finite=False)
+    return factored, tau

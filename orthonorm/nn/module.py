@@ -465,7 +465,16 @@ class Module:
         -------
         dict of str to ndarray
         """
-        return {prefix + key: _value(*place).copy() for key, place in self._state().items()}
+        return {prefix + key: module._saved(name) for key, (module, name) in self._state().items()}
+
+    def _saved(self, name: str) -> np.ndarray:
+        """Return the array that the state dict has for a parameter or buffer of this module."""
+        return _value(self, name).copy()
+
+    def _loaded(self, name: str, key: str, value: Any) -> np.ndarray:
+        """Return the array to store for the `value` that a state dict has under `key`, or raise."""
+        current = _value(self, name)
+        return fitted(key, value, current.shape, current.dtype)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy parameters and buffers from a flat dict. If anything is wrong, nothing is changed.
@@ -508,7 +517,8 @@ class Module:
         loaded = {}
         for key in (key for key in places if key in given):
             try:
-                loaded[key] = _fitted(key, given[key], _value(*places[key]))
+                module, name = places[key]
+                loaded[key] = module._loaded(name, key, given[key])
             except (TypeError, ValueError, RuntimeError) as error:
                 errors.append(str(error))
         if errors:
@@ -563,20 +573,20 @@ def _value(module: Module, name: str) -> np.ndarray:
     return module._buffers[name] if parameter is None else parameter._data
 
 
-def _fitted(key: str, value: Any, current: np.ndarray) -> np.ndarray:
-    """Copy `value` into an array of the shape and dtype of `current`, or raise."""
+def fitted(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Copy `value` into an array of the given shape and dtype, or raise."""
     array = np.asarray(value)
-    if array.shape != current.shape:
+    if array.shape != shape:
         raise ValueError(
             f"size mismatch for {key}: copying a param with shape {array.shape} from checkpoint, "
-            f"the shape in current model is {current.shape}."
+            f"the shape in current model is {shape}."
         )
-    if not np.can_cast(array.dtype, current.dtype, casting="same_kind"):
+    if not np.can_cast(array.dtype, dtype, casting="same_kind"):
         raise TypeError(
             f"dtype mismatch for {key}: {array.dtype} in the checkpoint cannot be converted to "
-            f"{current.dtype}, the dtype in the current model."
+            f"{dtype}, the dtype in the current model."
         )
-    return array.astype(current.dtype)
+    return array.astype(dtype)
 
 
 def _quoted(keys: list[str]) -> str:

@@ -3,6 +3,8 @@ import autograd.numpy as np
 import pytest
 
 from orthonorm import gradients
+from orthonorm.core.completion import completion
+from orthonorm.gradients.completion import multiply
 from orthonorm.gradients.triangular import solve_upper, solve_upper_adjoint
 from tests.helpers import sample, with_signs
 
@@ -48,6 +50,13 @@ def spectral(shape, dtype):
     return lambda X: gradients.spectral_normalize(X, u, v)
 
 
+def times_completion(shape, dtype):
+    """Multiply something not linear by the completion of a frame with half as many columns."""
+    n = shape[-2]
+    base = completion(orthonormal((*shape[:-2], n, (n + 1) // 2), dtype, 2))
+    return lambda X: multiply(base, np.sin(X))
+
+
 def strictly_lower(X):
     """Mark the entries that the Householder map is differentiable in: below (right of) the diagonal."""
     tall = X.shape[-2] >= X.shape[-1]
@@ -69,6 +78,7 @@ TABLE = {
                        SHAPES + BATCHES, False),
     "expm": (lambda shape, dtype: gradients.expm, sample, SQUARES, False),
     "expm_frechet": (lambda shape, dtype: halves(gradients.expm_frechet), square_pair, SQUARES, False),
+    "multiply": (times_completion, sample, SHAPES + BATCHES, False),
     "solve_upper": (lambda shape, dtype: halves(solve_upper), triangular_pair, SQUARES, False),
     "solve_upper_adjoint": (lambda shape, dtype: halves(solve_upper_adjoint), triangular_pair, SQUARES,
                             False),

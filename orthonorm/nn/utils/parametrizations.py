@@ -3,12 +3,15 @@ import functools
 from typing import Any
 
 import autograd.numpy as np
+from autograd.extend import Box
 
 from ... import core, gradients
-from ...core.matrices import H, as_matrices, check_finite, mT
+from ...core.completion import completion, is_orthonormal
+from ...core.matrices import as_matrices, check_finite, mT
 from ...core.spectral import unit_vector
+from ...gradients.completion import multiply
 from ...gradients.rules import cast
-from ..module import Module
+from ..module import Module, fitted
 from .parametrize import is_parametrized, register_parametrization
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
@@ -18,6 +21,9 @@ ORTHOGONAL_MAPS = {
     "cayley": gradients.cayley,
     "householder": gradients.householder,
 }
+
+
+LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -42,7 +48,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         Multiply the map by an orthogonal ``base``, so that training starts where the map is best
         behaved, at the identity: the dynamic trivialization of [1]_.
     rng : None, int or numpy.random.Generator
-        Chooses the columns that complete a tall weight to a square ``base``.
+        Of no effect: nothing is drawn. (PyTorch completes its base with random columns.)
 
     Returns
     -------
@@ -59,7 +65,15 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     Notes
     -----
     The weight is :math:`\mathrm{base} \cdot f(X)`, X being ``parametrizations.weight.original`` and
-    base the n x n buffer ``parametrizations.weight.0.base``, constant while training.
+    base the n x n matrix ``parametrizations.weight.0.base``, constant while training. Where the weight
+    is tall or wide, base is kept as the first k columns and the k Householder reflectors that complete
+    them (:func:`orthonorm.core.complete`): O(n k) memory, O(n k^2) operations.
+
+    State dicts: ``base`` is written n x n, as PyTorch reads it, up to n = 4096. Above that it is
+    written as its first k columns, n x k, because a large embedding would fill gigabytes (30000 rows:
+    7.2 GB; PyTorch cannot even make them). :func:`orthonorm.core.complete` makes the n x n matrix of
+    them. Both are read, whatever n is. An n x n base with another completion, PyTorch's, is used as
+    it is, at the cost of an n x n product.
 
     Start: with trivialization, or with "householder", the present weight if it is orthogonal, else
     the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient weight
@@ -103,8 +117,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     if orthogonal_map not in ORTHOGONAL_MAPS:
         names = ", ".join(f'"{known}"' for known in ORTHOGONAL_MAPS)
         raise ValueError(f"orthogonal_map has to be one of {names}. Got: {orthogonal_map}")
-    parametrization = _Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization,
-                                  rng=rng)
+    parametrization = _Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization)
     if on_top and orthogonal_map == "householder":
         raise ValueError(f'orthogonal_map "householder" cannot follow another parametrization of '
                          f'{name}: the diagonal must hold signs. Use "matrix_exp" or "cayley"')
@@ -112,26 +125,56 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
 
 
 class _Orthogonal(Module):
-    def __init__(self, weight: Any, orthogonal_map: str, *, use_trivialization: bool = True,
-                 rng: Any = None):
+    """The map, and the base it is multiplied by.
+
+    The buffer ``base`` holds the base of a tall weight by its first k columns, the others being those
+    of :func:`orthonorm.core.complete`, or, where another base was loaded, all n of them.
+    """
+
+    def __init__(self, weight: Any, orthogonal_map: str, *, use_trivialization: bool = True):
         super().__init__()
         if orthogonal_map == "householder" and np.iscomplexobj(weight):
             raise ValueError("The householder parametrization does not support complex tensors.")
         self.shape = weight.shape
         self.orthogonal_map = orthogonal_map
         self.use_trivialization = use_trivialization
-        self.rng = np.random.default_rng(rng)
+        self._factored: tuple[Any, Any] = None, None
         if use_trivialization:
             self.register_buffer("base", None)
+
+    @property
+    def base(self) -> Any:
+        """The n x n base, completed where only a part is stored; None if there is none."""
+        base = self._stored_base()
+        if base is None or base.shape[-2] == base.shape[-1]:
+            return base
+        base = core.complete(base)
+        base.flags.writeable = False
+        return base
+
+    def _stored_base(self) -> Any:
+        return super().__getattr__("base")
 
     def forward(self, X: Any) -> Any:
         Q = ORTHOGONAL_MAPS[self.orthogonal_map](X)
         # On top of another parametrization there is no base until one is assigned.
-        if not self.use_trivialization or self.base is None:
+        if not self.use_trivialization or self._stored_base() is None:
             return Q
         if X.shape[-2] < X.shape[-1]:
-            return np.swapaxes(self.base @ np.swapaxes(Q, -1, -2), -1, -2)
-        return self.base @ Q
+            return np.swapaxes(self._times_base(np.swapaxes(Q, -1, -2)), -1, -2)
+        return self._times_base(Q)
+
+    def _times_base(self, Q: Any) -> Any:
+        base = self._stored_base()
+        if base.shape[-2] == base.shape[-1]:
+            return base @ Q
+        if isinstance(base, Box):
+            raise TypeError("only an n x n base can be differentiated, got one of shape "
+                            f"{base.shape}: orthonorm.core.complete makes it n x n")
+        factored = self._factored
+        if factored[0] is not base:
+            self._factored = factored = base, completion(base)
+        return multiply(factored[1], Q)
 
     def right_inverse(self, Q: Any) -> Any:
         if Q.shape != self.shape:
@@ -141,7 +184,9 @@ class _Orthogonal(Module):
             )
         Q = as_matrices(Q, "the assigned value")
         if self.use_trivialization:
-            self.base = _completed(mT(Q) if Q.shape[-2] < Q.shape[-1] else Q, self.rng)
+            tall = mT(Q) if Q.shape[-2] < Q.shape[-1] else Q
+            frame = tall.copy() if is_orthonormal(tall) else core.orthonormalize(tall)
+            super().__setattr__("base", _read_only(frame))
             # Minus the identity is mapped to the identity by all three maps.
             return np.zeros_like(Q) - np.eye(*Q.shape[-2:], dtype=Q.dtype)
         if self.orthogonal_map != "householder":
@@ -151,20 +196,34 @@ class _Orthogonal(Module):
             )
         return core.householder_inverse(Q)
 
+    def _saved(self, name: str) -> Any:
+        if name == "base" and max(self.shape[-2:]) <= LARGEST_SQUARE_BASE:
+            return np.array(self.base)
+        return super()._saved(name)
 
-def _completed(Q: Any, rng: Any) -> Any:
-    """Return square orthogonal matrices whose first columns are (the orthogonal factor of) tall Q."""
-    n, k = Q.shape[-2:]
-    if n == k:
-        return Q.copy() if _is_orthogonal(Q) else core.orthonormalize(Q)
-    filling = rng.standard_normal(Q.shape[:-2] + (n, n - k)).astype(Q.dtype)
-    return core.orthonormalize(np.concatenate((Q, filling), axis=-1))
+    def _loaded(self, name: str, key: str, value: Any) -> Any:
+        if name != "base":
+            return super()._loaded(name, key, value)
+        k, n = sorted(self.shape[-2:])
+        part, square = (*self.shape[:-2], n, k), (*self.shape[:-2], n, n)
+        base = fitted(key, value, part if np.shape(value) == part else square,
+                      self._buffers[name].dtype)
+        frame = base[..., :k]
+        if n == k or base.shape == square and not _is_completion(base, frame):
+            return base
+        if not is_orthonormal(frame, tolerance=1e-3):
+            raise ValueError(f"{key} must have orthonormal columns where it is not square")
+        return _read_only(frame.copy())
 
 
-def _is_orthogonal(Q: Any) -> bool:
-    n, k = Q.shape[-2:]
-    tolerance = 10 * n * np.finfo(Q.dtype).eps
-    return np.allclose(H(Q) @ Q, np.eye(k, dtype=Q.dtype), atol=tolerance)
+def _is_completion(base: Any, frame: Any) -> bool:
+    tolerance = base.shape[-1] * np.finfo(base.dtype).eps
+    return is_orthonormal(frame) and np.allclose(core.complete(frame), base, rtol=0, atol=tolerance)
+
+
+def _read_only(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -200,15 +200,6 @@ def test_a_zero_complex_weight_gives_a_unitary_start(orthogonal_map, shape):
     assert_orthogonal(module.weight)
 
 
-def test_rng_completes_the_base():
-    def base(rng):
-        module = orthogonal(Holder(random(5, 3)), rng=rng)
-        return module.parametrizations.weight[0].base
-
-    assert bits(base(1)) == bits(base(1)) == bits(base(np.random.default_rng(1)))
-    assert not np.allclose(base(1), base(2))
-
-
 class Double(nn.Module):
     def forward(self, X):
         return 2 * X

@@ -1,0 +1,34 @@
+r"""Rules of the product with the completion of a frame."""
+from autograd.extend import defjvp, defvjp, primitive
+
+from .rules import cast, conj
+
+
+@primitive
+def multiply(base, Z):
+    r"""Multiply by a :class:`orthonorm.core.completion.Completion`, a constant to every derivative.
+
+    Parameters
+    ----------
+    base : Completion
+        n x n.
+    Z : array or autograd tracer, shape (..., n, m)
+
+    Returns
+    -------
+    array or autograd tracer, shape (..., n, m)
+    """
+    return base @ Z
+
+
+@primitive
+def _multiply_adjoint(base, Z):
+    return base.adjoint_matmul(Z)
+
+
+defvjp(multiply, lambda Q, base, Z: lambda g: (
+    conj(_multiply_adjoint(base, cast(conj(g), base.V.dtype)))), argnums=(1,))
+defjvp(multiply, lambda dZ, Q, base, Z: multiply(base, dZ), argnums=(1,))
+defvjp(_multiply_adjoint, lambda Q, base, Z: lambda g: (
+    conj(multiply(base, cast(conj(g), base.V.dtype)))), argnums=(1,))
+defjvp(_multiply_adjoint, lambda dZ, Q, base, Z: _multiply_adjoint(base, dZ), argnums=(1,))
