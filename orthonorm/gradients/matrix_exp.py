@@ -54,7 +54,7 @@ def matrix_exp(X):
     return on_tall(_matrix_exp, X)
 
 
-def _matrix_exp_adjoint(Q, X, Qbar):
+def matrix_exp_adjoint(Q, X, Qbar):
     n, k = X.shape[-2:]
     Omega, B = skew_blocks(X)
     if 2 * k >= n:
@@ -69,7 +69,7 @@ def _matrix_exp_adjoint(Q, X, Qbar):
     return skew_blocks_adjoint(Mbar[..., :k, :k], Bbar)
 
 
-def _matrix_exp_tangent(Q, X, dX):
+def matrix_exp_tangent(Q, X, dX):
     n, k = X.shape[-2:]
     Omega, B = skew_blocks(X)
     dOmega, dB = skew_blocks(dX)
@@ -100,4 +100,4 @@ def _pad_columns(A, m):
     return np.concatenate((A, zero), axis=-1)
 
 
-define(_matrix_exp, adjoint=_matrix_exp_adjoint, tangent=_matrix_exp_tangent)
+define(_matrix_exp, adjoint=matrix_exp_adjoint, tangent=matrix_exp_tangent)
