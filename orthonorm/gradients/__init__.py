@@ -20,15 +20,17 @@ PyTorch's.
 A dot over a name stands for a tangent, a bar for an adjoint; in the code they are ``dQ`` and
 ``Qbar``.
 """
-from .cayley import cayley
+from .cayley import cayley, cayley_inverse
 from .exponential import expm, expm_frechet
 from .householder import householder, householder_inverse
+from .logarithm import matrix_exp_inverse
 from .matrix_exp import matrix_exp
 from .orthonormalize import orthonormalize
 from .rules import stop_gradient
 from .spectral import power_iteration, spectral_normalize
 
 __all__ = [
-    "cayley", "expm", "expm_frechet", "householder", "householder_inverse", "matrix_exp",
-    "orthonormalize", "power_iteration", "spectral_normalize", "stop_gradient",
+    "cayley", "cayley_inverse", "expm", "expm_frechet", "householder", "householder_inverse",
+    "matrix_exp", "matrix_exp_inverse", "orthonormalize", "power_iteration", "spectral_normalize",
+    "stop_gradient",
 ]
