@@ -21,7 +21,11 @@ ORTHOGONAL_MAPS = {
     "cayley": gradients.cayley,
     "householder": gradients.householder,
 }
-
+INVERSES = {
+    "matrix_exp": core.matrix_exp_inverse,
+    "cayley": core.cayley_inverse,
+    "householder": core.householder_inverse,
+}
 
 LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 
@@ -79,7 +83,12 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient weight
     this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the present weight.
 
-    Assigning, ``module.weight = Q``, sets the weight to Q, or to its orthogonal factor.
+    Assigning, ``module.weight = Q``, sets the weight to Q, or to its orthogonal factor. Without
+    trivialization ``original`` becomes :func:`orthonorm.core.matrix_exp_inverse`,
+    :func:`orthonorm.core.cayley_inverse` (PyTorch raises NotImplementedError for these two) or
+    :func:`orthonorm.core.householder_inverse` of it. What the map does not reach raises ValueError and
+    changes nothing: a real square Q of determinant -1 with "matrix_exp", a square block with the
+    eigenvalue -1 with "cayley". With trivialization everything is reached.
 
     References
     ----------
@@ -189,12 +198,13 @@ class _Orthogonal(Module):
             super().__setattr__("base", _read_only(frame))
             # Minus the identity is mapped to the identity by all three maps.
             return np.zeros_like(Q) - np.eye(*Q.shape[-2:], dtype=Q.dtype)
-        if self.orthogonal_map != "householder":
-            raise NotImplementedError(
-                "It is not possible to assign to the matrix exponential or the Cayley "
-                "parametrizations when use_trivialization=False."
-            )
-        return core.householder_inverse(Q)
+        return INVERSES[self.orthogonal_map](Q)
+
+    def right_inverse_at_registration(self, weight: Any) -> Any:
+        """Return the start of `original`: PyTorch's, which cannot invert the other two maps."""
+        if self.use_trivialization or self.orthogonal_map == "householder":
+            return self.right_inverse(weight)
+        return weight
 
     def _saved(self, name: str) -> Any:
         if name == "base" and max(self.shape[-2:]) <= LARGEST_SQUARE_BASE:
