@@ -11,9 +11,10 @@ from .logarithm import matrix_exp_inverse
 from .matrix_exp import matrix_exp
 from .orthonormalize import orthonormalize
 from .spectral import power_iteration, spectral_normalize
+from .unitary_householder import unitary_householder, unitary_householder_inverse
 
 __all__ = [
     "cayley", "cayley_inverse", "complete", "expm", "expm_frechet", "householder",
     "householder_inverse", "matrix_exp", "matrix_exp_inverse", "orthonormalize", "power_iteration",
-    "spectral_normalize",
+    "spectral_normalize", "unitary_householder", "unitary_householder_inverse",
 ]

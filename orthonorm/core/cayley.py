@@ -184,7 +184,7 @@ def cayley_inverse_of_frame(Q: np.ndarray) -> np.ndarray:
     k = Q.shape[-1]
     identity = np.eye(k, dtype=Q.dtype)
     try:
-        S = inverse((Q[..., :k, :] + identity) / 2)
+        S = np.linalg.inv((Q[..., :k, :] + identity) / 2)
     except np.linalg.LinAlgError:
         raise ValueError(UNREACHED) from None
     return from_skew_blocks(H(S) - S, Q[..., k:, :] @ S)

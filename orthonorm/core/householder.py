@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from .matrices import as_matrices, mT, on_tall, solve_upper
+from .matrices import H, as_matrices, on_tall, solve_upper
 
 
 def householder(X: Any) -> np.ndarray:
@@ -60,22 +60,50 @@ def householder(X: Any) -> np.ndarray:
     array([[ 0.],
            [-1.]])
     """
-    X = as_matrices(X)
+    return _householder(as_real_matrices(X, "X"))
+
+
+def as_real_matrices(X: Any, name: str) -> np.ndarray:
+    """Check that `X` is a finite real matrix, or a stack of them, of a supported dtype.
+
+    Parameters
+    ----------
+    X : array_like, shape (..., n, k)
+    name : str
+        What the error messages call it.
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+    """
+    X = as_matrices(X, name)
     if np.iscomplexobj(X):
-        raise ValueError(
-            f"X must be real: the householder map does not support complex matrices, got {X.dtype}"
-        )
-    return _householder(X)
+        raise ValueError(f"{name} must be real: the householder map does not support complex matrices, "
+                         f"got {X.dtype} (unitary_householder does)")
+    return X
 
 
 @on_tall("X")
 def _householder(X):
-    k = X.shape[-1]
-    V = reflectors(X)
-    V1 = V[..., :k, :]
-    W = solve_upper(inverse_T(V), mT(V1))
     signs = np.trunc(np.diagonal(X, axis1=-2, axis2=-1))[..., None, :]
-    return (np.eye(*X.shape[-2:], dtype=X.dtype) - V @ W) * signs
+    return product_of_reflectors(X) * signs
+
+
+def product_of_reflectors(X: np.ndarray) -> np.ndarray:
+    r"""Return :math:`E - V T V_1^H`, the first k columns of the product, before any signs.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+        Real or complex.
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+    """
+    V = reflectors(X)
+    W = solve_upper(inverse_T(V), H(V[..., :X.shape[-1], :]))
+    return np.eye(*X.shape[-2:], dtype=X.dtype) - V @ W
 
 
 def reflectors(X: np.ndarray) -> np.ndarray:
@@ -93,7 +121,7 @@ def reflectors(X: np.ndarray) -> np.ndarray:
 
 
 def inverse_T(V: np.ndarray) -> np.ndarray:
-    r"""Return :math:`T^{-1} = \operatorname{triu}(V^T V, 1) + \operatorname{diag}(V^T V) / 2`.
+    r"""Return :math:`T^{-1} = \operatorname{triu}(V^H V, 1) + \operatorname{diag}(V^H V) / 2`.
 
     Parameters
     ----------
@@ -106,7 +134,7 @@ def inverse_T(V: np.ndarray) -> np.ndarray:
         Upper triangular.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        gram = mT(V) @ V
+        gram = H(V) @ V
     if not np.all(np.isfinite(np.diagonal(gram, axis1=-2, axis2=-1))):
         raise ValueError(f"X must hold reflectors whose squared norms are finite in {V.dtype}")
     return gram * upper_half(V)
@@ -153,12 +181,7 @@ def householder_inverse(Q: Any) -> np.ndarray:
     >>> np.allclose(householder(householder_inverse(Q)), Q, atol=1e-15)
     True
     """
-    Q = as_matrices(Q, "Q")
-    if np.iscomplexobj(Q):
-        raise ValueError(
-            f"Q must be real: the householder map does not support complex matrices, got {Q.dtype}"
-        )
-    return _householder_inverse(Q)
+    return _householder_inverse(as_real_matrices(Q, "Q"))
 
 
 @on_tall("Q")

@@ -28,9 +28,10 @@ from .matrix_exp import matrix_exp
 from .orthonormalize import orthonormalize
 from .rules import stop_gradient
 from .spectral import power_iteration, spectral_normalize
+from .unitary_householder import unitary_householder, unitary_householder_inverse
 
 __all__ = [
     "cayley", "cayley_inverse", "expm", "expm_frechet", "householder", "householder_inverse",
     "matrix_exp", "matrix_exp_inverse", "orthonormalize", "power_iteration", "spectral_normalize",
-    "stop_gradient",
+    "stop_gradient", "unitary_householder", "unitary_householder_inverse",
 ]

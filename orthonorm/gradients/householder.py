@@ -3,13 +3,14 @@ import autograd.numpy as np
 from autograd.extend import primitive
 
 from .. import core
-from ..core.householder import upper_half
+from ..core.householder import as_real_matrices, upper_half
+from ..core.householder import product_of_reflectors as core_product_of_reflectors
 from .orthonormalize import orthonormalize
-from .rules import cast, define, mT, on_tall, rows, stop_gradient, tril
+from .rules import H, cast, define, mT, on_tall, rows, stop_gradient, tril
 from .triangular import solve_upper, solve_upper_adjoint
 
 
-_householder = primitive(core.householder)
+product_of_reflectors = primitive(core_product_of_reflectors)
 
 
 def householder(X):
@@ -31,18 +32,18 @@ def householder(X):
 
     Notes
     -----
-    :math:`Q = (E - V W) \operatorname{diag}(d)` with :math:`W = T V_1^T` and
-    :math:`T^{-1} = \operatorname{half}(V^T V)`, where half keeps the strict upper triangle and half
-    of the diagonal. From :math:`T^{-1} W = V_1^T`,
+    The signs are constants. The product of the reflectors is :math:`P = E - V W` with
+    :math:`W = T V_1^H` and :math:`T^{-1} = \operatorname{half}(V^H V)`, where half keeps the strict upper
+    triangle and half of the diagonal. From :math:`T^{-1} W = V_1^H`,
 
-    .. math:: \dot W = T \left( \dot V_1^T -
-              \operatorname{half}(\dot V^T V + V^T \dot V) W \right),
+    .. math:: \dot W = T \left( \dot V_1^H -
+              \operatorname{half}(\dot V^H V + V^H \dot V) W \right),
 
-    and backwards, with :math:`G = \bar Q \operatorname{diag}(d)` and R the gradient of the right-hand
-    side :math:`V_1^T`,
+    and backwards, with R the gradient of the right-hand side :math:`V_1^H`,
 
-    .. math:: \bar W = -V^T G, \quad R = T^T \bar W, \quad C = \operatorname{half}(-R W^T), \quad
-              \bar V = -G W^T + \begin{pmatrix} R^T \\ 0 \end{pmatrix} + V (C + C^T).
+    .. math:: \bar W = -V^H \bar P, \quad R = T^H \bar W, \quad C = \operatorname{half}(-R W^H),
+              \quad
+              \bar V = -\bar P W^H + \begin{pmatrix} R^H \\ 0 \end{pmatrix} + V (C + C^H).
 
     Examples
     --------
@@ -51,40 +52,44 @@ def householder(X):
     array([[0.],
            [2.]])
     """
+    as_real_matrices(stop_gradient(X), "X")
     return on_tall(_householder, X)
 
 
-def _householder_parts(X):
+def _householder(X):
+    signs = np.trunc(np.diagonal(stop_gradient(X), axis1=-2, axis2=-1))[..., None, :]
+    return product_of_reflectors(X) * signs
+
+
+def _product_parts(X):
     k = X.shape[-1]
     V = tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
     half = upper_half(stop_gradient(V))
-    inverse_T = (mT(V) @ V) * half
-    W = solve_upper(inverse_T, mT(V[..., :k, :]))
-    signs = np.trunc(np.diagonal(stop_gradient(X), axis1=-2, axis2=-1))[..., None, :]
-    return V, W, inverse_T, half, signs
+    inverse_T = (H(V) @ V) * half
+    W = solve_upper(inverse_T, H(V[..., :k, :]))
+    return V, W, inverse_T, half
 
 
-def _householder_adjoint(Q, X, Qbar):
+def _product_adjoint(P, X, Pbar):
     n, k = X.shape[-2:]
-    V, W, inverse_T, half, signs = _householder_parts(X)
-    G = Qbar * signs
-    R = solve_upper_adjoint(inverse_T, -mT(V) @ G)
-    C = (-R @ mT(W)) * half
+    V, W, inverse_T, half = _product_parts(X)
+    R = solve_upper_adjoint(inverse_T, -H(V) @ Pbar)
+    C = (-R @ H(W)) * half
     zero = np.zeros(X.shape[:-2] + (n - k, k), X.dtype)
-    Vbar = -G @ mT(W) + rows(mT(R), zero) + V @ (C + mT(C))
+    Vbar = -Pbar @ H(W) + rows(H(R), zero) + V @ (C + H(C))
     return tril(Vbar, -1)
 
 
-def _householder_tangent(Q, X, dX):
+def _product_tangent(P, X, dX):
     k = X.shape[-1]
-    V, W, inverse_T, half, signs = _householder_parts(X)
+    V, W, inverse_T, half = _product_parts(X)
     dV = tril(dX, -1)
-    dGram = mT(dV) @ V
-    dW = solve_upper(inverse_T, mT(dV[..., :k, :]) - ((dGram + mT(dGram)) * half) @ W)
-    return -(dV @ W + V @ dW) * signs
+    dGram = H(dV) @ V
+    dW = solve_upper(inverse_T, H(dV[..., :k, :]) - ((dGram + H(dGram)) * half) @ W)
+    return -(dV @ W + V @ dW)
 
 
-define(_householder, adjoint=_householder_adjoint, tangent=_householder_tangent)
+define(product_of_reflectors, adjoint=_product_adjoint, tangent=_product_tangent)
 
 
 @primitive

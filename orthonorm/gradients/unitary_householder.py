@@ -1,0 +1,114 @@
+r"""Rules of the phases, and the map and its inverse made of differentiable steps."""
+import autograd.numpy as np
+from autograd.extend import primitive
+
+from ..core.matrices import as_matrices
+from ..core.unitary_householder import check_diagonal
+from ..core.unitary_householder import phases as core_phases
+from .householder import product_of_reflectors
+from .orthonormalize import orthonormalize
+from .rules import conj, define, on_tall, rows, stop_gradient
+
+
+phases = primitive(core_phases)
+
+
+def unitary_householder(X):
+    r"""Differentiable :func:`orthonorm.core.unitary_householder`.
+
+    Parameters
+    ----------
+    X : array or autograd tracer, shape (..., n, k)
+        Real or complex. No gradient flows to a real diagonal, the signs.
+
+    Returns
+    -------
+    array or autograd tracer, shape (..., n, k)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`orthonorm.core.unitary_householder`.
+
+    Notes
+    -----
+    The product of the reflectors has the rules given in :func:`householder`; the phases
+    :math:`d = x / |x|` have
+
+    .. math:: \dot d = \frac{i d \operatorname{Im}(\bar d \dot x)}{|x|},
+
+    an operator on x that is its own adjoint.
+
+    Examples
+    --------
+    >>> from autograd import grad
+    >>> grad(lambda X: np.imag(unitary_householder(X)[0, 0]))(np.array([[2.0 + 0.0j]]))
+    array([[0.+0.5j]])
+    """
+    check_diagonal(as_matrices(stop_gradient(X), "X"))
+    return on_tall(lambda X: product_of_reflectors(X) * phases(X), X)
+
+
+def unitary_householder_inverse(Q):
+    r"""Differentiable :func:`orthonorm.core.unitary_householder_inverse`.
+
+    Parameters
+    ----------
+    Q : array or autograd tracer, shape (..., n, k)
+        Of full rank, where a derivative is wanted.
+
+    Returns
+    -------
+    array or autograd tracer, shape (..., n, k)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`orthonorm.core.unitary_householder_inverse`.
+    numpy.linalg.LinAlgError
+        On differentiating, if `Q` is rank-deficient, or a pivot of the elimination is zero: its phase
+        may be any.
+
+    Notes
+    -----
+    The k steps of the elimination, each differentiated by autograd: O(n k^2) operations and memory.
+
+    Examples
+    --------
+    >>> from autograd import jacobian
+    >>> jacobian(unitary_householder_inverse)(np.array([[0.6], [0.8]]))[1, 0, :, 0].round(12)
+    array([ 0.24, -0.18])
+    """
+    return on_tall(_inverse, Q)
+
+
+def _inverse(Q):
+    S = orthonormalize(Q)
+    n, k = S.shape[-2:]
+    columns = [np.zeros(S.shape[:-1] + (0,), S.dtype)]
+    for j in range(k):
+        d = -phases(S[..., :1])
+        v = S[..., 1:, :1] / (S[..., :1, :1] - d)
+        columns.append(rows(np.zeros(S.shape[:-2] + (j, 1), S.dtype), d, v))
+        S = S[..., 1:, 1:] - v * S[..., :1, 1:]
+    return np.concatenate(columns, axis=-1)
+
+
+def _turn(d, X, dX):
+    """Return what dX turns the phases by, as a row."""
+    E = np.eye(*X.shape[-2:], dtype=X.dtype)
+    dx = np.sum(dX * E if dX.shape == X.shape else dX, axis=-2, keepdims=True)
+    if not np.iscomplexobj(X):
+        return 0 * dx
+    modulus = np.abs(np.sum(stop_gradient(X) * E, axis=-2, keepdims=True))
+    if not np.all(modulus):
+        raise np.linalg.LinAlgError("zero has no phase, and that of what is near it no derivative")
+    modulus = np.real(conj(d) * np.sum(X * E, axis=-2, keepdims=True))
+    return 1j * d * np.imag(conj(d) * dx) / modulus
+
+
+define(
+    phases,
+    adjoint=lambda d, X, dbar: np.eye(*X.shape[-2:], dtype=X.dtype) * _turn(d, X, dbar),
+    tangent=lambda d, X, dX: _turn(d, X, dX),
+)
