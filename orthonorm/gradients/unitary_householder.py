@@ -77,16 +77,15 @@ def unitary_householder_inverse(Q):
     --------
     >>> from autograd import jacobian
     >>> jacobian(unitary_householder_inverse)(np.array([[0.6], [0.8]]))[1, 0, :, 0].round(12)
-    array([ 0.24, -0.18])
+    array([-0.5  ,  0.375])
     """
     return on_tall(_inverse, Q)
 
 
 def _inverse(Q):
     S = orthonormalize(Q)
-    n, k = S.shape[-2:]
-    columns = [np.zeros(S.shape[:-1] + (0,), S.dtype)]
-    for j in range(k):
+    columns = [S[..., :0]]
+    for j in range(S.shape[-1]):
         d = -phases(S[..., :1])
         v = S[..., 1:, :1] / (S[..., :1, :1] - d)
         columns.append(rows(np.zeros(S.shape[:-2] + (j, 1), S.dtype), d, v))
@@ -94,21 +93,26 @@ def _inverse(Q):
     return np.concatenate(columns, axis=-1)
 
 
-def _turn(d, X, dX):
-    """Return what dX turns the phases by, as a row."""
-    E = np.eye(*X.shape[-2:], dtype=X.dtype)
-    dx = np.sum(dX * E if dX.shape == X.shape else dX, axis=-2, keepdims=True)
-    if not np.iscomplexobj(X):
+def _identity(X):
+    return np.eye(*X.shape[-2:], dtype=X.dtype)
+
+
+def _diagonal(X):
+    return np.sum(X * _identity(X), axis=-2, keepdims=True)
+
+
+def _turn(d, x, dx):
+    """Return what a step dx of x turns its phase d by."""
+    if not np.iscomplexobj(x):
         return 0 * dx
-    modulus = np.abs(np.sum(stop_gradient(X) * E, axis=-2, keepdims=True))
-    if not np.all(modulus):
+    modulus = np.real(conj(d) * x)
+    if not np.all(stop_gradient(modulus)):
         raise np.linalg.LinAlgError("zero has no phase, and that of what is near it no derivative")
-    modulus = np.real(conj(d) * np.sum(X * E, axis=-2, keepdims=True))
     return 1j * d * np.imag(conj(d) * dx) / modulus
 
 
 define(
     phases,
-    adjoint=lambda d, X, dbar: np.eye(*X.shape[-2:], dtype=X.dtype) * _turn(d, X, dbar),
-    tangent=lambda d, X, dX: _turn(d, X, dX),
+    adjoint=lambda d, X, dbar: _identity(X) * _turn(d, _diagonal(X), dbar),
+    tangent=lambda d, X, dX: _turn(d, _diagonal(X), _diagonal(dX)),
 )
