@@ -9,7 +9,8 @@ from .matrices import H, from_skew_blocks, inverse, on_tall, skew_blocks
 from .orthonormalize import orthonormalize
 
 MODERATE = 32.0
-UNREACHED = "Q must not have the eigenvalue -1 in its square block: the Cayley map does not go there"
+UNREACHED = ("Q must not have the eigenvalue -1 in its square block, nor one too near: the Cayley map does "
+             "not go there")
 
 
 @on_tall("X")
@@ -136,7 +137,7 @@ def cayley_inverse(Q):
     ValueError
         If `Q` is not finite, or not a matrix or stack of them; or if the square block of its first k
         rows (columns where n < k) has the eigenvalue -1, as every real square matrix of determinant -1
-        has: no X is mapped there, though some come near.
+        has: no X is mapped there. Or if it is too near to be mapped back.
 
     Notes
     -----
@@ -144,9 +145,11 @@ def cayley_inverse(Q):
 
     .. math:: Y = \frac{Q_1 + I}{2}, \qquad B = Q_2 Y^{-1}, \qquad \Omega = Y^{-H} - Y^{-1},
 
-    one k x k inverse [1]_. An eigenvalue of :math:`Q_1` near -1 makes X long, and rounding X alone moves
-    ``cayley(X)`` by :math:`\varepsilon \|X\|`. Where that passes :math:`\sqrt\varepsilon`, half of the
-    digits, the eigenvalue counts as -1.
+    one k x k inverse [1]_, in double precision. An eigenvalue of :math:`Q_1` near -1 makes X long.
+    Rounding X then moves ``cayley(X)`` by :math:`\varepsilon \|X\|`, and for a tall Q of several columns
+    cancellation in :math:`\Omega` by up to :math:`\varepsilon \|X\|^2` (double precision's
+    :math:`\varepsilon`). Where ``cayley(X)`` differs from Q by more than :math:`\sqrt\varepsilon`, half of
+    the digits, the eigenvalue counts as -1.
 
     References
     ----------
@@ -158,10 +161,10 @@ def cayley_inverse(Q):
     >>> cayley_inverse(np.array([[0.0, -1.0], [1.0, 0.0]]))
     array([[0., 0.],
            [2., 0.]])
-    >>> cayley_inverse(np.array([[1.0, 0.0], [0.0, -1.0]]))
+    >>> cayley_inverse(np.array([[1.0, 0.0], [0.0, -1.0]]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: Q must not have the eigenvalue -1 in its square block: the Cayley map does not go there
+    ValueError: Q must not have the eigenvalue -1 in its square block, nor one too near: the Cayley ...
     """
     frame = orthonormalize(Q.astype(np.result_type(Q, np.float64)))
     X = cayley_inverse_of_frame(frame).astype(Q.dtype)

@@ -26,10 +26,10 @@ def well_conditioned(shape, dtype, seed=0):
 
 
 def reached(name, scale):
-    """Make points of the inverse of a map: frames it reaches from near zero, and some noise."""
+    """Make points of the inverse of a map: twice a frame it reaches from near zero, and noise."""
     def point(shape, dtype, seed=0):
         X = scale * sample(shape, dtype, seed) + np.eye(*shape[-2:], dtype=dtype)
-        return getattr(gradients, name)(X) + 0.03 * sample(shape, dtype, seed + 1)
+        return 2 * getattr(gradients, name)(X) + 0.05 * sample(shape, dtype, seed + 1)
     return point
 
 
