@@ -9,8 +9,8 @@ from .matrices import H, from_skew_blocks, inverse, on_tall, skew_blocks
 from .orthonormalize import orthonormalize
 
 MODERATE = 32.0
-UNREACHED = ("Q must not have the eigenvalue -1 in its square block, nor one too near: the Cayley map does "
-             "not go there")
+UNREACHED = ("Q must not have the eigenvalue -1 in its square block, nor one too near: the Cayley map "
+             "does not go there")
 
 
 @on_tall("X")
@@ -146,10 +146,10 @@ def cayley_inverse(Q):
     .. math:: Y = \frac{Q_1 + I}{2}, \qquad B = Q_2 Y^{-1}, \qquad \Omega = Y^{-H} - Y^{-1},
 
     one k x k inverse [1]_, in double precision. An eigenvalue of :math:`Q_1` near -1 makes X long.
-    Rounding X then moves ``cayley(X)`` by :math:`\varepsilon \|X\|`, and for a tall Q of several columns
-    cancellation in :math:`\Omega` by up to :math:`\varepsilon \|X\|^2` (double precision's
-    :math:`\varepsilon`). Where ``cayley(X)`` differs from Q by more than :math:`\sqrt\varepsilon`, half of
-    the digits, the eigenvalue counts as -1.
+    Rounding X then moves ``cayley(X)`` by :math:`\varepsilon \|X\|`, and for a tall Q of several
+    columns cancellation in :math:`\Omega` by up to :math:`\varepsilon \|X\|^2` (double precision's
+    :math:`\varepsilon`). Where ``cayley(X)`` differs from Q by more than :math:`\sqrt\varepsilon`, half
+    of the digits, the eigenvalue counts as -1.
 
     References
     ----------

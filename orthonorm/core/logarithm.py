@@ -183,7 +183,7 @@ def _shortest_logarithm(V: np.ndarray, k: int) -> np.ndarray:
         C = Z[k:, k:]
         if np.linalg.norm(C) <= tolerance:
             break
-        newton = -Spectrum.of(Z, k).solve(C, tolerance=min(0.1, np.linalg.norm(C)))
+        newton = -Spectrum.of(Z, k).solve(C, tolerance=min(0.1, float(np.linalg.norm(C))))
         for Gamma in (newton, newton / 4, newton / 16, newton / 64, -C):
             V_new, Z_new = _rotate(V, k, Gamma)
             shorter = np.linalg.norm(Z_new) < (1 - ROUNDING) * np.linalg.norm(Z)

@@ -44,11 +44,11 @@ def unitary_householder(X):
     reach every unitary matrix: below the diagonal there are :math:`n (n - 1)` real numbers, and the
     unitary group has :math:`n^2` dimensions. The missing n are phases. A real matrix has signs instead,
     which are discrete, and no gradient flows to them; phases are continuous, and the gradient turns
-    them. It is orthogonal to :math:`x_{jj}`, so that a gradient step never comes nearer to the zero where
-    the phase is undefined. Every frame is reached, for tall frames too: 2 n k - k^2 real numbers are
-    read, as many as the frames have dimensions. (LAPACK's complex reflectors [1]_ have a complex
-    :math:`\tau` in place of :math:`2 / \|v\|^2`, are not Hermitian, and need no phases; but
-    not every pair of v and tau is unitary.)
+    them. It is orthogonal to :math:`x_{jj}`, so that a gradient step never comes nearer to the zero
+    where the phase is undefined. Every frame is reached, for tall frames too: :math:`2 n k - k^2` real
+    numbers are read, as many as the frames have dimensions. (LAPACK's complex reflectors [1]_ have a
+    complex :math:`\tau` in place of :math:`2 / \|v\|^2`, are not Hermitian, and need no phases; but not
+    every pair of v and tau is unitary.)
 
     References
     ----------
@@ -107,8 +107,8 @@ def unitary_householder_inverse(Q):
     Returns
     -------
     ndarray, shape (..., n, k)
-        Of the dtype of `Q`. Reflectors below the diagonal, entries of at most 1; phases, of modulus 1, on
-        it; zeros above.
+        Of the dtype of `Q`. Reflectors below the diagonal, entries of at most 1; phases, of modulus 1,
+        on it; zeros above.
 
     Raises
     ------

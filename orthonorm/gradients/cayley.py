@@ -109,8 +109,8 @@ def cayley_inverse(Q):
               \bar Q_2 &= \bar B S^H, \qquad
               \bar Q_1 = S^H (\bar\Omega - \bar\Omega^H) S^H / 2 - B^H \bar Q_2 / 2.
 
-    The lower triangle of X is that of Omega, with half of its diagonal. A matrix that is not orthonormal
-    goes through :func:`orthonormalize` first.
+    The lower triangle of X is that of Omega, with half of its diagonal. A matrix that is not
+    orthonormal goes through :func:`orthonormalize` first.
 
     Examples
     --------

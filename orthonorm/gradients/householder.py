@@ -33,8 +33,8 @@ def householder(X):
     Notes
     -----
     The signs are constants. The product of the reflectors is :math:`P = E - V W` with
-    :math:`W = T V_1^H` and :math:`T^{-1} = \operatorname{half}(V^H V)`, where half keeps the strict upper
-    triangle and half of the diagonal. From :math:`T^{-1} W = V_1^H`,
+    :math:`W = T V_1^H` and :math:`T^{-1} = \operatorname{half}(V^H V)`, where half keeps the strict
+    upper triangle and half of the diagonal. From :math:`T^{-1} W = V_1^H`,
 
     .. math:: \dot W = T \left( \dot V_1^H -
               \operatorname{half}(\dot V^H V + V^H \dot V) W \right),

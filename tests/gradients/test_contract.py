@@ -13,7 +13,8 @@ from tests.helpers import (
 )
 
 ONE_ARRAY = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize", "expm",
-             "matrix_exp_inverse", "cayley_inverse", "unitary_householder", "unitary_householder_inverse"]
+             "matrix_exp_inverse", "cayley_inverse", "unitary_householder",
+             "unitary_householder_inverse"]
 NAMES_AND_DTYPES = [(name, dtype) for name in ONE_ARRAY for dtype in DTYPES
                     if not (name.startswith("householder") and is_complex(dtype))]
 every_function = pytest.mark.parametrize("name, dtype", NAMES_AND_DTYPES,
@@ -173,3 +174,39 @@ def test_gradient_is_tangent_to_the_frames():
         X = with_signs(sample((6, 3)))
         Q, dQ = make_jvp(getattr(orthonorm.gradients, name))(X)(sample((6, 3), seed=1))
         close(Q.T @ dQ, -(Q.T @ dQ).T)
+
+
+@pytest.mark.parametrize("name", ["matrix_exp", "cayley", "unitary_householder"])
+@pytest.mark.parametrize("dtype", [REAL, COMPLEX])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (2, 7), (6, 3)], ids=str)
+def test_the_derivative_of_the_inverse_is_the_inverse_of_the_derivative(name, dtype, shape):
+    """Map after inverse is the identity along the frames, in forward and in reverse mode."""
+    f, inverse = getattr(gradients, name), getattr(gradients, name + "_inverse")
+    X = 0.2 * sample(shape, dtype) + np.eye(*shape, dtype=dtype)
+    Q, dQ = make_jvp(f)(X)(sample(shape, dtype, 1))
+    _, tangent = make_jvp(lambda Q: f(inverse(Q)))(Q)(dQ)
+    assert_within(tangent, dQ, 1e-12)
+    C = sample(shape, dtype, 2)
+    g = grad(lambda Q: real_inner(C, f(inverse(Q))))(Q)
+    assert_within(real_inner(g, dQ), real_inner(C, dQ), 1e-12)
+
+
+@pytest.mark.parametrize("name, Q", [("matrix_exp_inverse", -np.eye(4)),
+                                     ("matrix_exp_inverse", -np.eye(5, 2)),
+                                     ("unitary_householder_inverse", np.eye(3)[::-1] + 0j)])
+def test_where_an_inverse_jumps_there_is_no_derivative(name, Q):
+    with pytest.raises(np.linalg.LinAlgError, match="no derivative"):
+        grad(against(getattr(gradients, name), Q))(Q)
+
+
+@pytest.mark.parametrize("name", ["matrix_exp_inverse", "cayley_inverse"])
+def test_what_has_no_preimage_raises_as_in_core(name):
+    with pytest.raises(ValueError, match="^Q must"):
+        getattr(gradients, name)(np.diag([1.0, -1.0, 1.0]))
+
+
+def test_unitary_householder_checks_its_input():
+    X = np.eye(3, dtype=complex)
+    X[1, 1] = 0
+    with pytest.raises(ValueError, match="^X must have no zero on its diagonal"):
+        gradients.unitary_householder(X)

@@ -49,7 +49,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     orthogonal_map : {"matrix_exp", "cayley", "householder", "unitary_householder"}, optional
         How an unconstrained matrix becomes an orthogonal one: :func:`orthonorm.core.matrix_exp`,
         :func:`orthonorm.core.cayley`, :func:`orthonorm.core.householder` or
-        :func:`orthonorm.core.unitary_householder`, which takes complex matrices too and is not in PyTorch.
+        :func:`orthonorm.core.unitary_householder`, which is for complex matrices and not in PyTorch.
         Default: "matrix_exp" for square or complex matrices, and on top of another parametrization;
         "householder" otherwise.
     use_trivialization : bool
@@ -83,9 +83,10 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     them. Both are read, whatever n is. An n x n base with another completion, PyTorch's, is used as
     it is, at the cost of an n x n product.
 
-    Start: with trivialization, or with the products of reflectors, the present weight if it is orthogonal, else
-    the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient weight
-    this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the present weight.
+    Start: with trivialization, or with the products of reflectors, the present weight if it is
+    orthogonal, else the Q of its QR factorisation with positive diagonal of R. (From a zero or
+    rank-deficient weight this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the
+    present weight, as in PyTorch.
 
     Assigning, ``module.weight = Q``, sets the weight to Q, or to its orthogonal factor. Without
     trivialization ``original`` becomes :func:`orthonorm.core.matrix_exp_inverse`,

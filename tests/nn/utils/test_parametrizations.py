@@ -702,7 +702,7 @@ def test_errors_of_weight_norm_change_nothing(case):
 def test_householder_still_refuses_complex_matrices(dtype, trivial):
     module = Holder(random(4, 3, dtype=dtype))
     before = snapshot(module)
-    with pytest.raises(ValueError, match="householder parametrization does not support complex tensors"):
+    with pytest.raises(ValueError, match="householder parametrization does not support complex"):
         orthogonal(module, "weight", "householder", use_trivialization=trivial)
     assert snapshot(module) == before
 
@@ -723,7 +723,7 @@ def test_a_state_dict_restores_an_assigned_weight(orthogonal_map, trivial, shape
 
 
 def test_the_phases_of_unitary_householder_are_trained():
-    """A diagonal unitary matrix, which reflectors with fixed signs do not reach, by gradient descent."""
+    """To a diagonal unitary matrix, which reflectors with fixed signs do not reach."""
     module = orthogonal(Holder(np.eye(2, dtype=complex)), "weight", "unitary_householder",
                         use_trivialization=False)
     target = np.diag(np.exp([1j, -2j]))
