@@ -1,12 +1,14 @@
 """Modules as pure functions of their parameters, and gradients of losses."""
+import warnings
 from collections.abc import Mapping
 from typing import Any, Callable
 
 import numpy as np
-from autograd.core import make_vjp
+from autograd.core import VJPNode, add_outgrads
 from autograd.extend import vspace
-from autograd.tracer import getval
+from autograd.tracer import isbox, new_box, toposort, trace_stack
 
+from .gradients.rules import plain
 from .nn.module import Module
 from .nn.parameter import substituting
 
@@ -126,16 +128,38 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
             _check_loss(value)
             return value, {}
 
-        def run(values: Any) -> Any:
-            with substituting({parameter: values[name] for name, parameter in trained.items()}):
-                return loss(*args, **kwargs)
-
-        vjp, value = make_vjp(run, {name: parameter.data for name, parameter in trained.items()})
-        _check_loss(getval(value))
-        gradients = vjp(vspace(value).ones())
-        return value, {name: _as_gradient(gradients[name], parameter)
+        with trace_stack.new_trace() as trace:
+            tracers = {name: new_box(parameter.data, trace, VJPNode.new_root())
+                       for name, parameter in trained.items()}
+            with substituting({trained[name]: tracer for name, tracer in tracers.items()}):
+                value = loss(*args, **kwargs)
+        if isbox(value) and value._trace == trace:
+            value, end = value._value, value._node
+        else:
+            warnings.warn("Output seems independent of input.")
+            end = VJPNode.new_root()
+        _check_loss(plain(value))
+        roots = {tracer._node: name for name, tracer in tracers.items()}
+        gradients = _backward(end, vspace(value).ones(), roots)
+        return value, {name: _as_gradient(gradients.get(name), parameter)
                        for name, parameter in trained.items()}
     return compute
+
+
+def _backward(end: VJPNode, one: Any, roots: dict[VJPNode, str]) -> dict[str, Any]:
+    """Propagate the gradient one from the end of a computation; return those that reach its roots.
+
+    This is :func:`autograd.core.backward_pass`, which has a single root and keeps only its gradient.
+    """
+    gradients = {}
+    arrived = {end: (one, False)}
+    for node in toposort(end):
+        gradient = arrived.pop(node)
+        if node in roots:
+            gradients[roots[node]] = gradient[0]
+        for parent, contribution in zip(node.parents, node.vjp(gradient[0])):
+            arrived[parent] = add_outgrads(arrived.get(parent), contribution)
+    return gradients
 
 
 def _check_loss(value: Any) -> None:
@@ -145,7 +169,9 @@ def _check_loss(value: Any) -> None:
 
 
 def _as_gradient(gradient: Any, parameter: Any) -> Any:
-    if gradient is not getval(gradient):  # inside another differentiation
+    if gradient is None:
+        return np.zeros(parameter.shape, parameter.dtype)
+    if isbox(gradient):  # inside another differentiation
         return np.conj(gradient) if np.iscomplexobj(parameter._data) else gradient
     gradient = np.array(gradient, parameter.dtype)
     return np.conj(gradient, out=gradient) if np.iscomplexobj(gradient) else gradient

@@ -5,7 +5,9 @@ rank at most 2k, one k x k matrix has to be inverted, and nothing n x n ever exi
 """
 import numpy as np
 
-from .matrices import H, from_skew_blocks, inverse, on_tall, skew_blocks
+from .matrices import (
+    H, add_to_diagonal, from_skew_blocks, inverse, inverse_accretive, on_tall, skew_blocks,
+)
 from .orthonormalize import orthonormalize
 
 MODERATE = 32.0
@@ -63,13 +65,19 @@ def cayley(X):
            [0., 0.]])
     """
     Omega, B = skew_blocks(X)
-    identity = np.eye(X.shape[-1], dtype=X.dtype)
+    n, k = X.shape[-2:]
+    S = Omega / -2
+    add_to_diagonal(S, 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        S = identity - Omega / 2 + H(B) @ B / 4
-    if not np.max(np.linalg.norm(S, 1, axis=(-2, -1)), initial=0) <= MODERATE:
+        if n > k:
+            S += H(B) @ B / 4
+        norm = np.max(np.linalg.norm(S, 1, axis=(-2, -1)), initial=0)
+    if not norm <= MODERATE:
         return cayley_of_large(Omega, B)
-    Y = inverse(S)
-    return np.concatenate([2 * Y - identity, B @ Y], axis=-2)
+    Y = inverse_accretive(S)
+    Q1 = 2 * Y
+    add_to_diagonal(Q1, -1)
+    return Q1 if n == k else np.concatenate([Q1, B @ Y], axis=-2)
 
 
 def cayley_of_large(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:

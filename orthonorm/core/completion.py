@@ -1,47 +1,13 @@
 r"""Completing an orthonormal frame to a square orthogonal matrix, without storing the square."""
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .householder import factor, reflectors
-from .matrices import H, as_matrices, solve_upper
+from .matrices import H, as_matrices
+from .reflectors import CompactWY, factor, reflectors
 
 
-class Completion(NamedTuple):
-    r"""The orthogonal matrix :math:`(I - V T V^H) \operatorname{diag}(d, I)`, as its factors.
-
-    Made by :func:`completion`. It is n x n, but takes O(n k) memory, and O(n k m) operations to
-    multiply by m columns.
-
-    Attributes
-    ----------
-    V : ndarray, shape (..., n, k)
-        The reflectors, unit lower trapezoidal.
-    T : ndarray, shape (..., k, k)
-        Upper triangular.
-    signs : ndarray, shape (..., k, 1)
-        Real, 1s and -1s: d.
-    """
-
-    V: np.ndarray
-    T: np.ndarray
-    signs: np.ndarray
-
-    def __matmul__(self, Z: np.ndarray) -> np.ndarray:
-        """Multiply by `Z`, of shape (..., n, m)."""
-        Z = Z.copy()
-        Z[..., :self.V.shape[-1], :] *= self.signs
-        Z -= self.V @ (self.T @ (H(self.V) @ Z))
-        return Z
-
-    def adjoint_matmul(self, Z: np.ndarray) -> np.ndarray:
-        """Multiply the conjugate transpose by `Z`, of shape (..., n, m)."""
-        Z = Z - self.V @ (H(self.T) @ (H(self.V) @ Z))
-        Z[..., :self.V.shape[-1], :] *= self.signs
-        return Z
-
-
-def completion(Q: np.ndarray) -> Completion:
+def completion(Q: np.ndarray) -> CompactWY:
     r"""Find k reflectors whose product has an orthonormal frame as its first k columns.
 
     Parameters
@@ -51,24 +17,12 @@ def completion(Q: np.ndarray) -> Completion:
 
     Returns
     -------
-    Completion
+    CompactWY
 
     Notes
     -----
-    LAPACK's ``geqrf`` factors :math:`Q = H_1 \cdots H_k R` with reflectors
-    :math:`H_j = I - \tau_j v_j v_j^H`. R is diagonal for an orthonormal Q, with the signs d. The
-    product of the reflectors is :math:`I - V T V^H` with [1]_
-
-    .. math:: T^{-1} = \operatorname{diag}(1 / \tau) + N, \qquad N = \operatorname{triu}(V^H V, 1),
-
-    for complex reflectors too, whose :math:`\tau` is complex. LAPACK skips a reflection by
-    :math:`\tau_j = 0`, so that T is computed as :math:`\Lambda (I + N \Lambda)^{-1}`, :math:`\Lambda =
-    \operatorname{diag}(\tau)`.
-
-    References
-    ----------
-    .. [1] T. Joffrain, T. M. Low, E. S. Quintana-Orti, R. van de Geijn, F. G. Van Zee,
-       "Accumulating Householder transformations, revisited", ACM Trans. Math. Softw. 32 (2006).
+    LAPACK's ``geqrf`` factors :math:`Q = H_1 \cdots H_k R`. R is diagonal for an orthonormal Q, with
+    the signs of :class:`.reflectors.CompactWY`.
 
     Examples
     --------
@@ -79,13 +33,8 @@ def completion(Q: np.ndarray) -> Completion:
            [0.8]])
     """
     factored, tau = factor(Q)
-    V = reflectors(factored)
-    identity = np.eye(V.shape[-1], dtype=V.dtype)
-    N = np.triu(H(V) @ V, 1)
-    T = tau[..., :, None] * solve_upper(identity + N * tau[..., None, :],
-                                        np.broadcast_to(identity, N.shape))
-    R = np.diagonal(factored, axis1=-2, axis2=-1)[..., None].real
-    return Completion(V, T, np.where(R < 0, -1, 1).astype(R.dtype))
+    R = np.diagonal(factored, axis1=-2, axis2=-1).real
+    return CompactWY(reflectors(factored), tau, np.where(R < 0, -1, 1).astype(R.dtype))
 
 
 def complete(Q: Any) -> np.ndarray:

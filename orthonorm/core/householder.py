@@ -2,9 +2,9 @@ r"""Products of Householder reflectors, in blocks: the compact WY representation
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
-from .matrices import H, as_matrices, on_tall, solve_upper
+from .matrices import as_matrices, on_tall
+from .reflectors import CompactWY, factor, reflectors
 
 
 def householder(X: Any) -> np.ndarray:
@@ -64,86 +64,42 @@ def householder(X: Any) -> np.ndarray:
 
 
 def as_real_matrices(X: Any, name: str) -> np.ndarray:
-    """Check that `X` is a finite real matrix, or a stack of them, of a supported dtype.
-
-    Parameters
-    ----------
-    X : array_like, shape (..., n, k)
-    name : str
-        What the error messages call it.
-
-    Returns
-    -------
-    ndarray, shape (..., n, k)
-    """
+    """Check as :func:`.as_matrices` does, and raise ValueError if `X` is complex."""
     X = as_matrices(X, name)
     if np.iscomplexobj(X):
         raise ValueError(f"{name} must be real: the householder map does not support complex matrices, "
-                         f"got {X.dtype} (unitary_householder does)")
+                         f"got {X.dtype}")
     return X
 
 
 @on_tall("X")
 def _householder(X):
-    signs = np.trunc(np.diagonal(X, axis1=-2, axis2=-1))[..., None, :]
-    return product_of_reflectors(X) * signs
+    return product_of_reflectors(X).frame()
 
 
-def product_of_reflectors(X: np.ndarray) -> np.ndarray:
-    r"""Return :math:`E - V T V_1^H`, the first k columns of the product, before any signs.
+def product_of_reflectors(X: np.ndarray) -> CompactWY:
+    r"""Read the reflectors below the diagonal of `X` and the signs on it.
 
     Parameters
     ----------
     X : ndarray, shape (..., n, k), n >= k
-        Real or complex.
+        Real.
 
     Returns
     -------
-    ndarray, shape (..., n, k)
+    CompactWY
+
+    Raises
+    ------
+    ValueError
+        If the squared norm of a reflector is not finite.
     """
     V = reflectors(X)
-    W = solve_upper(inverse_T(V), H(V[..., :X.shape[-1], :]))
-    return np.eye(*X.shape[-2:], dtype=X.dtype) - V @ W
-
-
-def reflectors(X: np.ndarray) -> np.ndarray:
-    r"""Return :math:`V = \operatorname{tril}(X, -1) + E`, unit lower trapezoidal.
-
-    Parameters
-    ----------
-    X : ndarray, shape (..., n, k), n >= k
-
-    Returns
-    -------
-    ndarray, shape (..., n, k)
-    """
-    return np.tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
-
-
-def inverse_T(V: np.ndarray) -> np.ndarray:
-    r"""Return :math:`T^{-1} = \operatorname{triu}(V^H V, 1) + \operatorname{diag}(V^H V) / 2`.
-
-    Parameters
-    ----------
-    V : ndarray, shape (..., n, k)
-        The reflectors, a column each.
-
-    Returns
-    -------
-    ndarray, shape (..., k, k)
-        Upper triangular.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        gram = H(V) @ V
-    if not np.all(np.isfinite(np.diagonal(gram, axis1=-2, axis2=-1))):
+    with np.errstate(over="ignore"):
+        squares = np.einsum("...ij,...ij->...j", V, V)
+    if not np.all(np.isfinite(squares)):
         raise ValueError(f"X must hold reflectors whose squared norms are finite in {V.dtype}")
-    return gram * upper_half(V)
-
-
-def upper_half(V: np.ndarray) -> np.ndarray:
-    """Return the k x k mask that keeps a strict upper triangle and half of the diagonal."""
-    ones = np.ones((V.shape[-1],) * 2, V.dtype)
-    return np.triu(ones, 1) + np.eye(*ones.shape, dtype=V.dtype) / 2
+    return CompactWY(V, 2 / squares, np.trunc(np.diagonal(X, axis1=-2, axis2=-1)))
 
 
 def householder_inverse(Q: Any) -> np.ndarray:
@@ -191,25 +147,3 @@ def _householder_inverse(Q):
     i = np.arange(X.shape[-1])
     X[..., i, i] = np.where(R < 0, -1, 1) * np.where(tau == 0, -1, 1)
     return X
-
-
-def factor(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Factor each matrix of a stack into reflectors and a triangle (LAPACK ``geqrf``).
-
-    Parameters
-    ----------
-    A : ndarray, shape (..., n, k), n >= k
-
-    Returns
-    -------
-    factored : ndarray, shape (..., n, k)
-        R in the upper triangle, the reflectors below the diagonal.
-    tau : ndarray, shape (..., k)
-        Their factors: the j-th reflector is I - tau_j v_j v_j^H.
-    """
-    factored = np.empty_like(A)
-    tau = np.empty(A.shape[:-2] + A.shape[-1:], A.dtype)
-    for index in np.ndindex(A.shape[:-2]):
-        if A[index].size:
-            (factored[index], tau[index]), _ = scipy.linalg.qr(A[index], mode="raw", check_finite=False)
-    return factored, tau

@@ -216,6 +216,17 @@ def skew_part(M: np.ndarray) -> np.ndarray:
     return M / 2 - H(M) / 2
 
 
+def add_to_diagonal(A: np.ndarray, x: float) -> None:
+    """Add a number to the diagonal of each matrix of a stack, in place.
+
+    Parameters
+    ----------
+    A : ndarray, shape (..., k, k)
+    x : float
+    """
+    np.einsum("...ii->...i", A)[...] += x
+
+
 def inverse(S: np.ndarray) -> np.ndarray:
     """Invert each matrix of a stack by LU factorisation (LAPACK ``getrf`` and ``getri``).
 
@@ -232,9 +243,57 @@ def inverse(S: np.ndarray) -> np.ndarray:
     numpy.linalg.LinAlgError
         If a matrix is singular.
     """
-    if S.ndim == 2 and S.size:
-        return scipy.linalg.inv(S, check_finite=False)  # 2-4 times faster than NumPy's
-    return np.linalg.inv(S)
+    if S.ndim > 2 or not S.size:
+        return np.linalg.inv(S)
+    # 2-4 times faster than NumPy's
+    getrf, getri = scipy.linalg.get_lapack_funcs(["getrf", "getri"], [S])
+    LU, pivots, singular = getrf(S)
+    if singular:
+        raise np.linalg.LinAlgError("Singular matrix")
+    return getri(LU, pivots, lwork=64 * len(S), overwrite_lu=True)[0]
+
+
+def inverse_accretive(S: np.ndarray) -> np.ndarray:
+    r"""Invert matrices whose Hermitian part is at least the identity, by block elimination.
+
+    Parameters
+    ----------
+    S : ndarray, shape (..., k, k)
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+
+    Notes
+    -----
+    With S = [[A, B], [C, D]] and the Schur complement :math:`Z = D - C A^{-1} B`,
+
+    .. math:: S^{-1} = \begin{pmatrix} A^{-1} + A^{-1} B Z^{-1} C A^{-1} & -A^{-1} B Z^{-1} \\
+                                       -Z^{-1} C A^{-1} & Z^{-1} \end{pmatrix},
+
+    and A and Z are of the same kind as S, so that no pivoting is needed: the entries of Z are at most
+    :math:`\|S\| + \|S\|^2` [1]_. For a moderate norm of S this loses nothing against LAPACK, and is
+    twice as fast, for it consists of matrix products.
+
+    References
+    ----------
+    .. [1] G. H. Golub, C. F. Van Loan, "Unsymmetric positive definite linear systems", Linear Algebra
+       Appl. 28 (1979).
+    """
+    k = S.shape[-1]
+    if k <= (64 if S.ndim == 2 else 8):
+        return inverse(S)
+    h = k // 2
+    A, B, C, D = S[..., :h, :h], S[..., :h, h:], S[..., h:, :h], S[..., h:, h:]
+    A_inverse = inverse_accretive(A)
+    C_A, A_B = C @ A_inverse, A_inverse @ B
+    Z_inverse = inverse_accretive(D - C @ A_B)
+    Y = np.empty_like(S)
+    Y[..., h:, h:] = Z_inverse
+    Y[..., h:, :h] = -(Z_inverse @ C_A)
+    Y[..., :h, h:] = -(A_B @ Z_inverse)
+    Y[..., :h, :h] = A_inverse - A_B @ Y[..., h:, :h]
+    return Y
 
 
 def solve_upper(U: np.ndarray, B: np.ndarray, adjoint: bool = False) -> np.ndarray:

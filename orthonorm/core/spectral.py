@@ -60,7 +60,7 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
     >>> (u @ W @ v).round(6)
     np.float64(3.0)
     """
-    W, u, v = _as_triple(W, u, v)
+    W, u, v = as_triple(W, u, v)
     if n_power_iterations < 0:
         raise ValueError(f"n_power_iterations must not be negative, got {n_power_iterations}")
     if n_power_iterations == 0:
@@ -71,7 +71,8 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
     return u, v
 
 
-def _as_triple(W: Any, u: Any, v: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def as_triple(W: Any, u: Any, v: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Check a matrix and a vector for each side of it, and give them the dtype of the matrix."""
     W, u, v = np.asarray(W), np.asarray(u), np.asarray(v)
     check_dtype(W, "W")
     if W.ndim != 2 or u.shape != W.shape[:1] or v.shape != W.shape[1:]:
@@ -130,7 +131,7 @@ def spectral_normalize(W: Any, u: Any, v: Any) -> np.ndarray:
     array([[1. , 0. ],
            [0. , 0.5]])
     """
-    W, u, v = _as_triple(W, u, v)
+    W, u, v = as_triple(W, u, v)
     return W / estimate_sigma(W, u, v)
 
 

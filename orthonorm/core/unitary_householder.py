@@ -1,9 +1,9 @@
 r"""Unitary matrices as products of complex reflectors and a diagonal of phases, and back."""
 import numpy as np
 
-from .householder import product_of_reflectors
 from .matrices import on_tall
 from .orthonormalize import orthonormalize
+from .reflectors import CompactWY, reflectors
 
 
 @on_tall("X")
@@ -64,6 +64,30 @@ def unitary_householder(X):
     """
     check_diagonal(X)
     return product_of_reflectors(X) * phases(X)
+
+
+def product_of_reflectors(X: np.ndarray) -> np.ndarray:
+    """Multiply the reflectors, without the phases.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+
+    Raises
+    ------
+    ValueError
+        If the squared norm of a reflector is not finite.
+    """
+    V = reflectors(X)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("...ij,...ij->...j", V, V.conj()).real
+    if not np.all(np.isfinite(squares)):
+        raise ValueError(f"X must hold reflectors whose squared norms are finite in {V.dtype}")
+    return CompactWY(V, 2 / squares, np.ones_like(squares)).frame()
 
 
 def check_diagonal(X: np.ndarray) -> None:

@@ -1,12 +1,12 @@
 r"""Rules of the Cayley map."""
-import autograd.numpy as np
+import numpy as np
 from autograd.extend import primitive
 
 from .. import core
 from ..core.cayley import cayley_inverse_of_frame, check_reached
 from .orthonormalize import orthonormalize
 from .rules import (
-    H, cast, define, dtype_of, on_tall, rows, skew_blocks, skew_blocks_adjoint, stop_gradient, tril,
+    H, cast, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint, tril,
 )
 
 
@@ -36,8 +36,9 @@ def cayley(X):
 
     .. math:: \dot Y &= -Y \dot S Y \\
               \bar Y &= 2 \bar Q_1 + B^H \bar Q_2, \qquad \bar S = -Y^H \bar Y Y^H, \\
-              \bar B &= \bar Q_2 Y^H + B (\bar S + \bar S^H) / 4, \qquad
-              \bar\Omega = -\bar S / 2.
+              \bar\Omega &= -\bar S / 2, \qquad
+              \bar B = \bar Q_2 Y^H + B (\bar S + \bar S^H) / 4
+                      = \bar Q_2 Y^H - B (\bar\Omega + \bar\Omega^H) / 2.
 
     Examples
     --------
@@ -50,13 +51,13 @@ def cayley(X):
 
 
 def _cayley_adjoint(Q, X, Qbar):
-    k = X.shape[-1]
-    B = X[..., k:, :]
+    n, k = X.shape[-2:]
     YH = H(_cayley_Y(Q))
-    Q1bar, Q2bar = Qbar[..., :k, :], Qbar[..., k:, :]
-    Sbar = -YH @ (2 * Q1bar + H(B) @ Q2bar) @ YH
-    Bbar = Q2bar @ YH + B @ (Sbar + H(Sbar)) / 4
-    return skew_blocks_adjoint(-Sbar / 2, Bbar)
+    Z, B, Q2bar = Qbar[..., :k, :], X[..., k:, :], Qbar[..., k:, :]
+    if n > k:
+        Z = Z + H(B) @ Q2bar / 2
+    Omegabar = YH @ Z @ YH
+    return skew_blocks_adjoint(Omegabar, Q2bar @ YH - B @ ((Omegabar + H(Omegabar)) / 2))
 
 
 def _cayley_tangent(Q, X, dX):
@@ -123,10 +124,9 @@ def cayley_inverse(Q):
 
 
 def _inverse(Q):
-    dtype = dtype_of(Q)
-    frame = orthonormalize(cast(Q, np.result_type(dtype, np.float64)))
-    X = cast(_cayley_inverse(frame), dtype)
-    check_reached(stop_gradient(X), stop_gradient(frame))
+    frame = orthonormalize(cast(Q, np.result_type(Q.dtype, np.float64)))
+    X = cast(_cayley_inverse(frame), Q.dtype)
+    check_reached(plain(X), plain(frame))
     return X
 
 

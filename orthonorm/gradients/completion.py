@@ -1,17 +1,17 @@
-r"""Rules of the product with the completion of a frame."""
+r"""Rules of the product with the base of a trivialization."""
 from autograd.extend import defjvp, defvjp, primitive
 
-from .rules import cast, conj
+from ..core.reflectors import CompactWY
+from .rules import H, cast, conj
 
 
 @primitive
 def multiply(base, Z):
-    r"""Multiply by a :class:`orthonorm.core.completion.Completion`, a constant to every derivative.
+    r"""Multiply by an orthogonal matrix that is a constant to every derivative.
 
     Parameters
     ----------
-    base : Completion
-        n x n.
+    base : ndarray or orthonorm.core.reflectors.CompactWY, shape (..., n, n)
     Z : array or autograd tracer, shape (..., n, m)
 
     Returns
@@ -23,12 +23,12 @@ def multiply(base, Z):
 
 @primitive
 def _multiply_adjoint(base, Z):
-    return base.adjoint_matmul(Z)
+    return base.adjoint_matmul(Z) if isinstance(base, CompactWY) else H(base) @ Z
 
 
 defvjp(multiply, lambda Q, base, Z: lambda g: (
-    conj(_multiply_adjoint(base, cast(conj(g), base.V.dtype)))), argnums=(1,))
+    conj(_multiply_adjoint(base, cast(conj(g), Q.dtype)))), argnums=(1,))
 defjvp(multiply, lambda dZ, Q, base, Z: multiply(base, dZ), argnums=(1,))
 defvjp(_multiply_adjoint, lambda Q, base, Z: lambda g: (
-    conj(multiply(base, cast(conj(g), base.V.dtype)))), argnums=(1,))
+    conj(multiply(base, cast(conj(g), Q.dtype)))), argnums=(1,))
 defjvp(_multiply_adjoint, lambda dZ, Q, base, Z: _multiply_adjoint(base, dZ), argnums=(1,))

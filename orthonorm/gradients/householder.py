@@ -1,16 +1,18 @@
 r"""Rules of the compact WY product of reflectors, and of the way back from a frame to them."""
-import autograd.numpy as np
+import numpy as np
 from autograd.extend import primitive
+from autograd.tracer import isbox
 
 from .. import core
-from ..core.householder import as_real_matrices, upper_half
-from ..core.householder import product_of_reflectors as core_product_of_reflectors
+from ..core.householder import as_real_matrices, product_of_reflectors
 from .orthonormalize import orthonormalize
-from .rules import H, cast, define, mT, on_tall, rows, stop_gradient, tril
+from .rules import cast, define, mT, on_tall, plain, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint
 
 
-product_of_reflectors = primitive(core_product_of_reflectors)
+@primitive
+def _householder(X, product):
+    return product.frame()
 
 
 def householder(X):
@@ -32,18 +34,18 @@ def householder(X):
 
     Notes
     -----
-    The signs are constants. The product of the reflectors is :math:`P = E - V W` with
-    :math:`W = T V_1^H` and :math:`T^{-1} = \operatorname{half}(V^H V)`, where half keeps the strict
-    upper triangle and half of the diagonal. From :math:`T^{-1} W = V_1^H`,
+    :math:`Q = (E - V W) \operatorname{diag}(d)` with :math:`W = T V_1^T` and
+    :math:`T^{-1} = \operatorname{half}(V^T V)`, where half keeps the strict upper triangle and half
+    of the diagonal. From :math:`T^{-1} W = V_1^T`,
 
-    .. math:: \dot W = T \left( \dot V_1^H -
-              \operatorname{half}(\dot V^H V + V^H \dot V) W \right),
+    .. math:: \dot W = T \left( \dot V_1^T -
+              \operatorname{half}(\dot V^T V + V^T \dot V) W \right),
 
-    and backwards, with R the gradient of the right-hand side :math:`V_1^H`,
+    and backwards, with :math:`G = \bar Q \operatorname{diag}(d)` and R the gradient of the right-hand
+    side :math:`V_1^T`,
 
-    .. math:: \bar W = -V^H \bar P, \quad R = T^H \bar W, \quad C = \operatorname{half}(-R W^H),
-              \quad
-              \bar V = -\bar P W^H + \begin{pmatrix} R^H \\ 0 \end{pmatrix} + V (C + C^H).
+    .. math:: \bar W = -V^T G, \quad R = T^T \bar W, \quad C = \operatorname{half}(-R W^T), \quad
+              \bar V = -G W^T + \begin{pmatrix} R^T \\ 0 \end{pmatrix} + V (C + C^T).
 
     Examples
     --------
@@ -52,44 +54,84 @@ def householder(X):
     array([[0.],
            [2.]])
     """
-    as_real_matrices(stop_gradient(X), "X")
-    return on_tall(_householder, X)
+    return on_tall(_householder_of_tall, X)
 
 
-def _householder(X):
-    signs = np.trunc(np.diagonal(stop_gradient(X), axis1=-2, axis2=-1))[..., None, :]
-    return product_of_reflectors(X) * signs
+def _householder_of_tall(X):
+    return _householder(X, _product_of_reflectors(X))
 
 
-def _product_parts(X):
-    k = X.shape[-1]
+def _product_of_reflectors(X):
+    return product_of_reflectors(as_real_matrices(plain(X), "X"))
+
+
+def _factors(X, product):
+    """Return V and T: those of the value, unless a rule is to be differentiated itself."""
+    if not isbox(X):
+        return product.V, product.T
     V = tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
-    half = upper_half(stop_gradient(V))
-    inverse_T = (H(V) @ V) * half
-    W = solve_upper(inverse_T, H(V[..., :k, :]))
-    return V, W, inverse_T, half
+    identity = np.broadcast_to(np.eye(X.shape[-1], dtype=X.dtype), product.T.shape)
+    return V, solve_upper(half(mT(V) @ V), identity)
 
 
-def _product_adjoint(P, X, Pbar):
-    n, k = X.shape[-2:]
-    V, W, inverse_T, half = _product_parts(X)
-    R = solve_upper_adjoint(inverse_T, -H(V) @ Pbar)
-    C = (-R @ H(W)) * half
-    zero = np.zeros(X.shape[:-2] + (n - k, k), X.dtype)
-    Vbar = -Pbar @ H(W) + rows(H(R), zero) + V @ (C + H(C))
-    return tril(Vbar, -1)
+def half(M):
+    """Return the strict upper triangle and half of the diagonal of each matrix of a stack."""
+    mask = np.triu(np.ones(M.shape[-2:], M.dtype), 1)
+    return M * (mask + np.eye(M.shape[-1], dtype=M.dtype) / 2)
 
 
-def _product_tangent(P, X, dX):
+def _householder_adjoint(Q, X, product, Qbar):
+    V, T = _factors(X, product)
     k = X.shape[-1]
-    V, W, inverse_T, half = _product_parts(X)
+    G = Qbar * product.signs[..., None, :]
+    W = T @ mT(V[..., :k, :])
+    R = mT(T) @ (mT(V) @ -G)
+    C = half(-R @ mT(W))
+    Vbar = V @ (C + mT(C)) - G @ mT(W)
+    return tril(rows(Vbar[..., :k, :] + mT(R), Vbar[..., k:, :]), -1)
+
+
+def _householder_tangent(Q, X, product, dX):
+    V, T = _factors(X, product)
+    k = X.shape[-1]
     dV = tril(dX, -1)
-    dGram = H(dV) @ V
-    dW = solve_upper(inverse_T, H(dV[..., :k, :]) - ((dGram + H(dGram)) * half) @ W)
-    return -(dV @ W + V @ dW)
+    dGram = mT(dV) @ V
+    W = T @ mT(V[..., :k, :])
+    dW = T @ (mT(dV[..., :k, :]) - half(dGram + mT(dGram)) @ W)
+    return -(dV @ W + V @ dW) * product.signs[..., None, :]
 
 
-define(product_of_reflectors, adjoint=_product_adjoint, tangent=_product_tangent)
+define(_householder, adjoint=_householder_adjoint, tangent=_householder_tangent)
+
+
+def base_times_householder(base, X):
+    """Multiply :func:`householder` of square matrices by a constant from the left.
+
+    LAPACK applies the reflectors to the base, which takes fewer operations than to make the product of
+    them first.
+
+    Parameters
+    ----------
+    base : ndarray, shape (..., n, n)
+    X : array or autograd tracer, shape (..., n, n)
+
+    Returns
+    -------
+    array or autograd tracer, shape (..., n, n)
+    """
+    return _base_times_householder(X, _product_of_reflectors(X), base)
+
+
+@primitive
+def _base_times_householder(X, product, base):
+    return product.multiply_from_right(base)
+
+
+define(
+    _base_times_householder,
+    adjoint=lambda P, X, product, base, Pbar: _householder_adjoint(P, X, product, mT(base) @ Pbar),
+    tangent=lambda P, X, product, base, dX: base @ _householder_tangent(P, X, product, dX),
+)
 
 
 @primitive
@@ -150,7 +192,7 @@ def householder_inverse(Q):
     signs = np.diagonal(X, axis1=-2, axis2=-1)[..., None]
     reflects = np.any(tril(X, -1), axis=-2)[..., None]
     R = mT(frame) @ Q * signs * np.where(reflects, 1, -1).astype(X.dtype)
-    above = np.concatenate((np.triu(R, 1), np.zeros_like(X[..., X.shape[-1]:, :])), axis=-2)
+    above = rows(triu(R, 1), np.zeros_like(X[..., X.shape[-1]:, :]))
     reflectors = cast(_reflectors_of_frame(frame), X.dtype)
     return reflectors + X * np.eye(*X.shape[-2:], dtype=X.dtype) + cast(above, X.dtype)
 
@@ -161,8 +203,7 @@ def _LU_of_frame(X, Q):
     E = np.eye(*Q.shape[-2:], dtype=Q.dtype)
     V = X + E
     signs = np.diagonal(core.householder_inverse(stop_gradient(Q)), axis1=-2, axis2=-1)[..., None, :]
-    half = upper_half(stop_gradient(Q))
-    U = solve_upper((mT(V) @ V) * half, mT(V[..., :k, :]))
+    U = solve_upper(half(mT(V) @ V), mT(V[..., :k, :]))
     return V, U, signs
 
 
@@ -170,7 +211,7 @@ def _reflectors_adjoint(X, Q, Xbar):
     n, k = Q.shape[-2:]
     V, U, signs = _LU_of_frame(X, Q)
     Vbar = tril(Xbar, -1)
-    top = solve_upper(mT(V[..., :k, :]), np.triu(mT(V) @ Vbar))
+    top = solve_upper(mT(V[..., :k, :]), triu(mT(V) @ Vbar))
     zero = np.zeros(Q.shape[:-2] + (n - k, k), Q.dtype)
     Nbar = Vbar - rows(top, zero)
     return -mT(solve_upper(U, mT(Nbar))) * signs
@@ -181,7 +222,7 @@ def _reflectors_tangent(X, Q, dQ):
     V, U, signs = _LU_of_frame(X, Q)
     N = mT(solve_upper_adjoint(U, -mT(dQ * signs)))
     K = solve_upper_adjoint(mT(V[..., :k, :]), N[..., :k, :])
-    return tril(N - V @ np.triu(K), -1)
+    return tril(N - V @ triu(K), -1)
 
 
 define(_reflectors_of_frame, adjoint=_reflectors_adjoint, tangent=_reflectors_tangent)

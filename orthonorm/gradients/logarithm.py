@@ -6,7 +6,7 @@ from autograd.extend import defjvp, defvjp, primitive
 from ..core.logarithm import logarithm, logarithm_adjoint, logarithm_tangent
 from .matrix_exp import matrix_exp_adjoint, matrix_exp_tangent
 from .orthonormalize import orthonormalize
-from .rules import cast, conj, define, dtype_of, on_tall
+from .rules import cast, conj, define, on_tall
 
 
 _logarithm = primitive(logarithm)
@@ -57,9 +57,8 @@ def matrix_exp_inverse(Q):
 
 
 def _inverse(Q):
-    dtype = dtype_of(Q)
-    frame = orthonormalize(cast(Q, np.result_type(dtype, np.float64)))
-    return cast(_logarithm(frame), dtype)
+    frame = orthonormalize(cast(Q, np.result_type(Q.dtype, np.float64)))
+    return cast(_logarithm(frame), Q.dtype)
 
 
 @primitive

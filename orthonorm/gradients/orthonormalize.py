@@ -3,7 +3,7 @@ import autograd.numpy as np
 from autograd.extend import primitive
 
 from .. import core
-from .rules import H, define, dtype_of, on_tall, stop_gradient, tril
+from .rules import H, define, on_tall, stop_gradient, tril
 from .triangular import solve_upper, solve_upper_adjoint
 
 
@@ -60,7 +60,7 @@ def orthonormalize(A):
 
 
 def _real_diagonal(Z):
-    return np.real(Z) * np.eye(Z.shape[-1], dtype=dtype_of(np.real(stop_gradient(Z))))
+    return np.real(Z) * np.eye(Z.shape[-1], dtype=np.real(stop_gradient(Z)).dtype)
 
 
 def _orthonormalize_adjoint(Q, A, Qbar):

@@ -1,7 +1,8 @@
 r"""What the rules are written with: registration, and a few differentiable matrix operations."""
-import autograd.numpy as np
-from autograd.extend import defjvp, defvjp, notrace_primitive, primitive
-from autograd.tracer import getval
+import autograd.numpy
+import numpy
+from autograd.extend import defjvp, defvjp, primitive
+from autograd.tracer import getval, isbox
 
 
 def stop_gradient(x):
@@ -25,14 +26,26 @@ def stop_gradient(x):
     return getval(x)
 
 
+def plain(x):
+    """Return the array inside any number of tracers."""
+    while isbox(x):
+        x = getval(x)
+    return x
+
+
+def namespace(*arrays):
+    """Return autograd's NumPy if one of the arrays is a tracer, else plain NumPy, which is faster."""
+    return autograd.numpy if any(map(isbox, arrays)) else numpy
+
+
 def mT(A):
     """Transpose each matrix of a stack, without conjugation."""
-    return np.swapaxes(A, -1, -2)
+    return A.swapaxes(-1, -2)
 
 
 def conj(A):
     """Return the complex conjugate of `A`; `A` itself where it is real."""
-    return np.conj(A) if np.iscomplexobj(A) else A
+    return namespace(A).conj(A) if A.dtype.kind == "c" else A
 
 
 def H(A):
@@ -42,54 +55,64 @@ def H(A):
 
 def tril(A, k=0):
     """Return the lower triangle of each matrix of a stack."""
-    return np.tril(A, k)
+    return namespace(A).tril(A, k)
+
+
+def triu(A, k=0):
+    """Return the upper triangle of each matrix of a stack."""
+    return namespace(A).triu(A, k)
 
 
 def rows(*blocks):
     """Stack blocks on top of each other."""
-    return np.concatenate(blocks, axis=-2)
+    return namespace(*blocks).concatenate(blocks, axis=-2)
+
+
+def columns(*blocks):
+    """Put blocks side by side."""
+    return namespace(*blocks).concatenate(blocks, axis=-1)
 
 
 def block2(A, B, C, D):
     """Assemble ``[[A, B], [C, D]]``."""
-    return rows(np.concatenate((A, B), axis=-1), np.concatenate((C, D), axis=-1))
+    return rows(columns(A, B), columns(C, D))
+
+
+def cast(x, dtype):
+    """Convert `x` to `dtype`; its derivatives are converted to theirs."""
+    return x if x.dtype == dtype and not isbox(x) else _cast(x, dtype)
 
 
 @primitive
-def cast(x, dtype):
-    """Convert `x` to `dtype`; its derivatives are converted to theirs."""
+def _cast(x, dtype):
     return x.astype(dtype, copy=False)
 
 
-@notrace_primitive
-def dtype_of(x):
-    """Return the dtype of an array or tracer."""
-    return x.dtype
-
-
-defvjp(cast, lambda ans, x, dtype: lambda g: cast(g, dtype_of(x)), argnums=(0,))
-defjvp(cast, lambda g, ans, x, dtype: cast(g, dtype_of(ans)), argnums=(0,))
+defvjp(_cast, lambda ans, x, dtype: lambda g: cast(g, x.dtype), argnums=(0,))
+defjvp(_cast, lambda g, ans, x, dtype: cast(g, ans.dtype), argnums=(0,))
 
 
 def define(fun, *, adjoint, tangent):
-    """Register the two rules of a primitive of one array.
+    """Register the two rules of a primitive of one array, and constants computed from it.
 
     Parameters
     ----------
     fun : autograd primitive
-        ``Q = fun(X)``.
+        ``Q = fun(X, *constants)``.
     adjoint : callable
-        ``adjoint(Q, X, Qbar)`` -> Xbar.
+        ``adjoint(Q, X, *constants, Qbar)`` -> Xbar.
     tangent : callable
-        ``tangent(Q, X, dX)`` -> dQ.
+        ``tangent(Q, X, *constants, dX)`` -> dQ.
     """
-    defvjp(fun, lambda Q, X: lambda g: conj(adjoint(Q, X, cast(conj(g), dtype_of(Q)))))
-    defjvp(fun, lambda dX, Q, X: tangent(Q, X, cast(dX, dtype_of(X))))
+    defvjp(fun, lambda Q, X, *constants: lambda g: (
+        conj(adjoint(Q, X, *constants, cast(conj(g), Q.dtype)))), argnums=(0,))
+    defjvp(fun, lambda dX, Q, X, *constants: (
+        tangent(Q, X, *constants, cast(dX, X.dtype))), argnums=(0,))
 
 
 def on_tall(tall_map, X):
     """Apply a primitive of tall matrices to a wide one by ``f(X) = f(X^T)^T``."""
-    shape = np.shape(X)
+    shape = numpy.shape(X)
     wide = len(shape) >= 2 and shape[-2] < shape[-1]
     return mT(tall_map(mT(X))) if wide else tall_map(X)
 

@@ -1,9 +1,12 @@
 r"""Rules of spectral normalisation."""
-import autograd.numpy as np
-from autograd.extend import defjvp, defvjp, primitive
+import numpy as np
+from autograd.extend import primitive
+from autograd.tracer import isbox
+from scipy.linalg import get_blas_funcs
 
 from .. import core
-from .rules import cast, conj, dtype_of, stop_gradient
+from ..core.spectral import as_triple, estimate_sigma
+from .rules import conj, define, namespace, plain, stop_gradient
 
 
 def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
@@ -43,7 +46,9 @@ def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
     return core.power_iteration(*values, n_power_iterations=n_power_iterations, eps=eps)
 
 
-_spectral_normalize = primitive(core.spectral_normalize)
+@primitive
+def _divide(W, u, v, sigma):
+    return W / sigma
 
 
 def spectral_normalize(W, u, v):
@@ -86,26 +91,33 @@ def spectral_normalize(W, u, v):
     array([[-0.125,  0.25 ],
            [ 0.25 ,  0.25 ]])
     """
-    return _spectral_normalize(W, u, v)
+    W, (value, u, v) = W if isbox(W) else np.asarray(W), as_triple(plain(W), plain(u), plain(v))
+    return _divide(W, u, v, estimate_sigma(value, u, v))
 
 
-def _sigma(W, u, v):
+def _sigma(W, u, v, sigma):
+    """Return sigma as a function of W, where a rule is to be differentiated itself."""
     # A zero weight is divided by the constant 1.
-    return np.conj(u) @ (W @ v) if np.any(stop_gradient(W)) else 1
+    return conj(u) @ (W @ v) if isbox(W) and np.any(plain(W)) else sigma
 
 
-def _spectral_normalize_vjp(P, W, u, v):
-    def vjp(g):
-        Pbar = cast(conj(g), dtype_of(P))
-        along = np.sum(conj(P) * Pbar)
-        Wbar = (Pbar - along * np.outer(u, np.conj(v))) / conj(_sigma(W, u, v))
-        return conj(Wbar)
-    return vjp
+def _spectral_adjoint(P, W, u, v, sigma, Pbar):
+    sigma = _sigma(W, u, v, sigma)
+    xp = namespace(P, Pbar)
+    along = np.vdot(P, Pbar) if xp is np else xp.sum(conj(P) * Pbar)
+    return _add_outer(Pbar / conj(sigma), u * (-along / conj(sigma)), conj(v))
 
 
-def _spectral_normalize_jvp(dW, P, W, u, v):
-    return (dW - (np.conj(u) @ (dW @ v)) * P) / _sigma(W, u, v)
+def _add_outer(A, x, y):
+    """Add the matrix x y^T: in place, by one pass of BLAS, where nothing is traced."""
+    if isbox(A) or isbox(x):
+        return A + x[:, None] * y
+    ger, = get_blas_funcs(["geru" if A.dtype.kind == "c" else "ger"], [A])
+    return ger(1, y, x, a=A.T, overwrite_a=True).T if A.size else A
 
 
-defvjp(_spectral_normalize, _spectral_normalize_vjp)
-defjvp(_spectral_normalize, _spectral_normalize_jvp)
+def _spectral_tangent(P, W, u, v, sigma, dW):
+    return (dW - (conj(u) @ (dW @ v)) * P) / _sigma(W, u, v, sigma)
+
+
+define(_divide, adjoint=_spectral_adjoint, tangent=_spectral_tangent)

@@ -5,12 +5,15 @@ from autograd.extend import primitive
 from ..core.matrices import as_matrices
 from ..core.unitary_householder import check_diagonal
 from ..core.unitary_householder import phases as core_phases
-from .householder import product_of_reflectors
+from ..core.unitary_householder import product_of_reflectors as core_product
+from .householder import half
 from .orthonormalize import orthonormalize
-from .rules import conj, define, on_tall, rows, stop_gradient
+from .rules import H, conj, define, on_tall, plain, rows, stop_gradient, tril
+from .triangular import solve_upper, solve_upper_adjoint
 
 
 phases = primitive(core_phases)
+product_of_reflectors = primitive(core_product)
 
 
 def unitary_householder(X):
@@ -32,8 +35,8 @@ def unitary_householder(X):
 
     Notes
     -----
-    The product of the reflectors has the rules given in :func:`householder`; the phases
-    :math:`d = x / |x|` have
+    The product of the reflectors has the rules given in :func:`.householder.householder`, with the
+    conjugate transpose for the transpose; the phases :math:`d = x / |x|` have
 
     .. math:: \dot d = \frac{i d \operatorname{Im}(\bar d \dot x)}{|x|},
 
@@ -45,7 +48,7 @@ def unitary_householder(X):
     >>> grad(lambda X: np.imag(unitary_householder(X)[0, 0]))(np.array([[2.0 + 0.0j]]))
     array([[0.+0.5j]])
     """
-    check_diagonal(as_matrices(stop_gradient(X), "X"))
+    check_diagonal(as_matrices(plain(X), "X"))
     return on_tall(lambda X: product_of_reflectors(X) * phases(X), X)
 
 
@@ -91,6 +94,33 @@ def _inverse(Q):
         columns.append(rows(np.zeros(S.shape[:-2] + (j, 1), S.dtype), d, v))
         S = S[..., 1:, 1:] - v * S[..., :1, 1:]
     return np.concatenate(columns, axis=-1)
+
+
+def _product_parts(X):
+    V = tril(X, -1) + _identity(X)
+    inverse_T = half(H(V) @ V)
+    return V, inverse_T, solve_upper(inverse_T, H(V[..., :X.shape[-1], :]))
+
+
+def _product_adjoint(P, X, Pbar):
+    k = X.shape[-1]
+    V, inverse_T, W = _product_parts(X)
+    R = solve_upper_adjoint(inverse_T, -H(V) @ Pbar)
+    C = half(-R @ H(W))
+    Vbar = V @ (C + H(C)) - Pbar @ H(W)
+    return tril(rows(Vbar[..., :k, :] + H(R), Vbar[..., k:, :]), -1)
+
+
+def _product_tangent(P, X, dX):
+    k = X.shape[-1]
+    V, inverse_T, W = _product_parts(X)
+    dV = tril(dX, -1)
+    dGram = H(dV) @ V
+    dW = solve_upper(inverse_T, H(dV[..., :k, :]) - half(dGram + H(dGram)) @ W)
+    return -(dV @ W + V @ dW)
+
+
+define(product_of_reflectors, adjoint=_product_adjoint, tangent=_product_tangent)
 
 
 def _identity(X):

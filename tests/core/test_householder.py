@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from orthonorm.core import householder, householder_inverse, orthonormalize
-from orthonorm.core.householder import inverse_T, reflectors, upper_half
+from orthonorm.core.householder import product_of_reflectors
+from orthonorm.core.reflectors import factor, reflectors, triangle
 from tests import truth
 from tests.helpers import (
-    SHAPES, assert_identical, assert_within, eps, gram_error, peak_memory, real_dtypes, sample,
-    shapes, with_signs,
+    SHAPES, H, assert_identical, assert_within, eps, gram_error, layouts, peak_memory, real_dtypes,
+    sample, shapes, with_signs,
 )
 
 
@@ -125,13 +126,28 @@ def test_parts_of_the_compact_form():
     V = reflectors(X)
     assert_identical(np.tril(V, -1), np.tril(X, -1))
     assert_identical(np.triu(V), np.eye(5, 3))
-    G = V.T @ V
-    expected = np.array([[G[0, 0] / 2, G[0, 1], G[0, 2]],
-                         [0, G[1, 1] / 2, G[1, 2]],
-                         [0, 0, G[2, 2] / 2]])
-    assert_identical(inverse_T(V), expected)
-    assert_identical(upper_half(V), np.array([[0.5, 1, 1], [0, 0.5, 1], [0, 0, 0.5]]))
-    assert upper_half(V.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (90, 70), (2, 12, 9), (0, 4, 2)], ids=str)
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_triangle_has_the_inverse_of_its_definition(shape, dtype):
+    factored, tau = factor(sample(shape, dtype))
+    V = reflectors(factored)
+    T = triangle(V, tau)
+    assert_identical(np.tril(T, -1), np.zeros_like(T))
+    inverse = np.triu(H(V) @ V, 1) + np.eye(shape[-1]) / tau[..., None, :]
+    assert_within(T @ inverse, np.broadcast_to(np.eye(shape[-1], dtype=dtype), T.shape), 1e-12)
+
+
+@real_dtypes
+@pytest.mark.parametrize("shape", [(4, 4), (1, 1), (70, 70), (2, 3, 5, 5), (0, 3, 3), (0, 0)], ids=str)
+def test_multiplying_from_the_right_is_multiplying_by_the_frame(shape, dtype):
+    X, Z = with_signs(sample(shape, dtype)), sample(shape, dtype, 1)
+    product = product_of_reflectors(X)
+    for view in layouts(Z).values():
+        before = view.copy()
+        assert_within(product.multiply_from_right(view), Z @ product.frame(), 1000 * eps(dtype))
+        assert_identical(view, before)
 
 
 def test_nothing_n_by_n():

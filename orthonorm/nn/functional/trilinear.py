@@ -18,7 +18,7 @@ import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 from numpy.lib.stride_tricks import as_strided
 
-from ...gradients.rules import cast, dtype_of
+from ...gradients.rules import cast
 
 Ints = tuple[int, ...]
 Widths = tuple[tuple[int, int], ...]
@@ -105,18 +105,18 @@ def _row_length(w: Any) -> int:
 # autograd's gradient of a complex function is the plain transpose: nothing is conjugated.
 defvjp(
     correlate,
-    lambda y, x, w, at: lambda g: correlate_transposed(cast(g, dtype_of(y)), w, at),
-    lambda y, x, w, at: lambda g: correlate_kernel(x, cast(g, dtype_of(y)), at),
+    lambda y, x, w, at: lambda g: correlate_transposed(cast(g, y.dtype), w, at),
+    lambda y, x, w, at: lambda g: correlate_kernel(x, cast(g, y.dtype), at),
 )
 defvjp(
     correlate_transposed,
-    lambda x, y, w, at: lambda g: correlate(cast(g, dtype_of(x)), w, at),
-    lambda x, y, w, at: lambda g: correlate_kernel(cast(g, dtype_of(x)), y, at),
+    lambda x, y, w, at: lambda g: correlate(cast(g, x.dtype), w, at),
+    lambda x, y, w, at: lambda g: correlate_kernel(cast(g, x.dtype), y, at),
 )
 defvjp(
     correlate_kernel,
-    lambda w, x, y, at: lambda g: correlate_transposed(y, cast(g, dtype_of(w)), at),
-    lambda w, x, y, at: lambda g: correlate(x, cast(g, dtype_of(w)), at),
+    lambda w, x, y, at: lambda g: correlate_transposed(y, cast(g, w.dtype), at),
+    lambda w, x, y, at: lambda g: correlate(x, cast(g, w.dtype), at),
 )
 for _bilinear in (correlate, correlate_transposed, correlate_kernel):
     defjvp(_bilinear, "same", "same")

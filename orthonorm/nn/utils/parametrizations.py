@@ -10,6 +10,7 @@ from ...core.completion import completion, is_orthonormal
 from ...core.matrices import as_matrices, check_finite, mT
 from ...core.spectral import unit_vector
 from ...gradients.completion import multiply
+from ...gradients.householder import base_times_householder
 from ...gradients.rules import cast
 from ..module import Module, fitted
 from .parametrize import is_parametrized, register_parametrization
@@ -170,18 +171,21 @@ class _Orthogonal(Module):
         return super().__getattr__("base")
 
     def forward(self, X: Any) -> Any:
-        Q = ORTHOGONAL_MAPS[self.orthogonal_map](X)
+        orthogonal_map = ORTHOGONAL_MAPS[self.orthogonal_map]
+        base = self._stored_base() if self.use_trivialization else None
         # On top of another parametrization there is no base until one is assigned.
-        if not self.use_trivialization or self._stored_base() is None:
-            return Q
-        if X.shape[-2] < X.shape[-1]:
-            return np.swapaxes(self._times_base(np.swapaxes(Q, -1, -2)), -1, -2)
-        return self._times_base(Q)
+        if base is None:
+            return orthogonal_map(X)
+        n, k = X.shape[-2:]
+        if n == k and self.orthogonal_map == "householder" and not isinstance(base, Box):
+            return base_times_householder(base, X)
+        if n < k:
+            return np.swapaxes(self._multiply(base, np.swapaxes(orthogonal_map(X), -1, -2)), -1, -2)
+        return self._multiply(base, orthogonal_map(X))
 
-    def _times_base(self, Q: Any) -> Any:
-        base = self._stored_base()
+    def _multiply(self, base: Any, Q: Any) -> Any:
         if base.shape[-2] == base.shape[-1]:
-            return base @ Q
+            return base @ Q if isinstance(base, Box) else multiply(base, Q)
         if isinstance(base, Box):
             raise TypeError("only an n x n base can be differentiated, got one of shape "
                             f"{base.shape}: orthonorm.core.complete makes it n x n")

@@ -1,0 +1,163 @@
+r"""Products of Householder reflectors in blocks: the compact WY representation.
+
+A reflector is :math:`H_j = I - \tau_j v_j v_j^H`. With k of them in the columns of V,
+
+.. math:: H_1 \cdots H_k = I - V T V^H, \qquad T^{-1} = \operatorname{diag}(1 / \tau) +
+          \operatorname{triu}(V^H V, 1),
+
+so that their product is applied by matrix products [1]_, [2]_. For real reflectors
+:math:`\tau_j = 2 / \|v_j\|^2`; LAPACK's complex ones have a complex :math:`\tau_j`.
+
+References
+----------
+.. [1] R. Schreiber, C. Van Loan, "A storage-efficient WY representation for products of Householder
+   transformations", SIAM J. Sci. Stat. Comput. 10 (1989).
+.. [2] T. Joffrain, T. M. Low, E. S. Quintana-Orti, R. van de Geijn, F. G. Van Zee, "Accumulating
+   Householder transformations, revisited", ACM Trans. Math. Softw. 32 (2006).
+"""
+import functools
+
+import numpy as np
+import scipy.linalg
+
+from .matrices import H, add_to_diagonal, mT, solve_upper
+
+
+class CompactWY:
+    r"""The n x n orthogonal matrix :math:`(I - V T V^H) \operatorname{diag}(d, I)`, as its factors.
+
+    A product of k reflectors, and the signs of its first k columns. It takes O(n k) memory, and
+    O(n k m) operations to multiply by m columns.
+
+    Parameters
+    ----------
+    V : ndarray, shape (..., n, k)
+        The reflectors, unit lower trapezoidal.
+    tau : ndarray, shape (..., k)
+        Zero where a reflection is left out.
+    signs : ndarray, shape (..., k)
+        Real: d.
+    """
+
+    def __init__(self, V: np.ndarray, tau: np.ndarray, signs: np.ndarray):
+        self.V, self.tau, self.signs = V, tau, signs
+
+    @functools.cached_property
+    def T(self) -> np.ndarray:
+        """The triangle of the block of reflectors, of shape (..., k, k)."""
+        return triangle(self.V, self.tau)
+
+    def frame(self) -> np.ndarray:
+        """Return the first k columns, of shape (..., n, k)."""
+        k = self.V.shape[-1]
+        Q = self.V @ (self.T @ H(-self.V[..., :k, :]))
+        add_to_diagonal(Q[..., :k, :], 1)
+        Q *= self.signs[..., None, :]
+        return Q
+
+    def __matmul__(self, Z: np.ndarray) -> np.ndarray:
+        """Multiply by `Z`, of shape (..., n, m)."""
+        Z = Z.copy()
+        Z[..., :self.V.shape[-1], :] *= self.signs[..., None]
+        Z -= self.V @ (self.T @ (H(self.V) @ Z))
+        return Z
+
+    def adjoint_matmul(self, Z: np.ndarray) -> np.ndarray:
+        """Multiply the conjugate transpose by `Z`, of shape (..., n, m)."""
+        Z = Z - self.V @ (H(self.T) @ (H(self.V) @ Z))
+        Z[..., :self.V.shape[-1], :] *= self.signs[..., None]
+        return Z
+
+    def multiply_from_right(self, Z: np.ndarray) -> np.ndarray:
+        """Multiply `Z`, of shape (..., m, n), by this real and square (n = k) product (``ormqr``)."""
+        product = np.array(Z, order="C")
+        VT = mT(np.ascontiguousarray(mT(self.V)))
+        ormqr, = scipy.linalg.get_lapack_funcs(["ormqr"], [product])
+        for i in np.ndindex(product.shape[:-2] if product.size else 0):
+            # The transposes lie in memory as LAPACK has them: (Z H_1 ... H_k)^T = (H_1 ... H_k)^T Z^T.
+            size = 64 * product.shape[-2]
+            ormqr("L", "T", VT[i], self.tau[i], product[i].T, size, overwrite_c=True)
+        product *= self.signs[..., None, :]
+        return product
+
+
+def triangle(V: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    r"""Find T such that :math:`I - V T V^H` is the product of reflectors.
+
+    Parameters
+    ----------
+    V : ndarray, shape (..., n, k)
+        Unit lower trapezoidal.
+    tau : ndarray, shape (..., k)
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+        Upper triangular.
+
+    Notes
+    -----
+    The triangles of two halves make one, as in [1]_: for :math:`V = [V_1, V_2]`
+
+    .. math:: T = \begin{pmatrix} T_1 & -T_1 V_1^H V_2 T_2 \\ 0 & T_2 \end{pmatrix}.
+
+    A few columns have :math:`T = \Lambda (I + N \Lambda)^{-1}` with
+    :math:`N = \operatorname{triu}(V^H V, 1)` and :math:`\Lambda = \operatorname{diag}(\tau)`, which
+    may have zeros.
+
+    References
+    ----------
+    .. [1] E. Elmroth, F. G. Gustavson, "Applying recursion to serial and parallel QR factorization
+       leads to better performance", IBM J. Res. Dev. 44 (2000).
+    """
+    k = V.shape[-1]
+    if k <= (32 if V.ndim == 2 else 4):
+        identity = np.eye(k, dtype=V.dtype)
+        N = np.triu(H(V) @ V, 1)
+        return tau[..., None] * solve_upper(
+            identity + N * tau[..., None, :], np.broadcast_to(identity, N.shape))
+    h = k // 2
+    V1, V2 = V[..., h:, :h], V[..., h:, h:]  # the rows of V_2 above are zero
+    T = np.zeros((*V.shape[:-2], k, k), V.dtype)
+    T1, T2 = T[..., :h, :h], T[..., h:, h:]
+    T1[...], T2[...] = triangle(V[..., :h], tau[..., :h]), triangle(V2, tau[..., h:])
+    T[..., :h, h:] = -T1 @ (H(V1) @ V2) @ T2
+    return T
+
+
+def reflectors(X: np.ndarray) -> np.ndarray:
+    r"""Return :math:`V = \operatorname{tril}(X, -1) + E`, unit lower trapezoidal.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+    """
+    V = np.tril(X, -1)
+    add_to_diagonal(V[..., :X.shape[-1], :], 1)
+    return V
+
+
+def factor(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Factor each matrix of a stack into reflectors and a triangle (LAPACK ``geqrf``).
+
+    Parameters
+    ----------
+    A : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    factored : ndarray, shape (..., n, k)
+        R in the upper triangle, the reflectors below the diagonal.
+    tau : ndarray, shape (..., k)
+        Their factors.
+    """
+    factored = np.empty_like(A)
+    tau = np.empty(A.shape[:-2] + A.shape[-1:], A.dtype)
+    for index in np.ndindex(A.shape[:-2]):
+        if A[index].size:
+            (factored[index], tau[index]), _ = scipy.linalg.qr(A[index], mode="raw", check_finite=False)
+    return factored, tau
