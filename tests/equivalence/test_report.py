@@ -39,7 +39,7 @@ def test_only_the_start_is_compared_where_pytorch_refuses_to_assign():
     for case in all_cases():
         errors = {answer for name, answer in ANSWERS[case.id]["answers"].items() if "error" in name}
         assert ("NotImplementedError" in errors) == bool(case.only)
-    case = next(case for case in all_cases() if case.only)
+    case = next(case for case in all_cases() if case.only and case.dtype == "float64")
     answers = copy.deepcopy({case.id: ANSWERS[case.id]})
     answers[case.id]["answers"]["Q_start, Q, error"] = "changed"
     row, = report.compare(answers, [case])
