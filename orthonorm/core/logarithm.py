@@ -184,7 +184,7 @@ def _shortest_logarithm(V: np.ndarray, k: int) -> np.ndarray:
         if np.linalg.norm(C) <= tolerance:
             break
         newton = -Spectrum.of(Z, k).solve(C, tolerance=min(0.1, float(np.linalg.norm(C))))
-        for Gamma in (newton, newton / 4, newton / 16, newton / 64, -C):
+        for Gamma in (newton, newton / 4, newton / 16, -C):
             V_new, Z_new = _rotate(V, k, Gamma)
             shorter = np.linalg.norm(Z_new) < (1 - ROUNDING) * np.linalg.norm(Z)
             as_short = np.linalg.norm(Z_new) < (1 + ROUNDING) * np.linalg.norm(Z)
