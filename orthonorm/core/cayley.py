@@ -59,7 +59,7 @@ def cayley(X):
     >>> cayley(np.array([[0.0, 0.0], [2.0, 0.0]]))
     array([[ 0., -1.],
            [ 1.,  0.]])
-    >>> cayley(np.zeros((3, 2)))
+    >>> cayley(np.zeros((3, 2))) + 0.0
     array([[1., 0.],
            [0., 1.],
            [0., 0.]])

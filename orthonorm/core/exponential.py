@@ -2,8 +2,7 @@ r"""The exponential of a general square matrix, and its Frechet derivative.
 
 Scaling and squaring, :math:`e^A = (e^{A / 2^s})^{2^s}`, with the Taylor polynomial of degree 16 for
 the inner exponential, evaluated in six matrix products by the scheme of Paterson and Stockmeyer
-(1973). The derivative is the same program run on *dual matrices*: pairs (value, tangent) whose
-product obeys the product rule.
+(1973). The derivative is the derivative of that program, by the product rule, product by product.
 
 References
 ----------
@@ -19,37 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from .matrices import as_matrices
+from .matrices import H, as_matrices
 
 DEGREE = 16
-
-
-class Dual:
-    """A stack of matrices with a tangent: what forward-mode differentiation computes with.
-
-    Parameters
-    ----------
-    value, tangent : ndarray, shape (N, n, n)
-    """
-
-    def __init__(self, value: np.ndarray, tangent: np.ndarray):
-        self.value, self.tangent = value, tangent
-
-    def __matmul__(self, other: "Dual") -> "Dual":
-        return Dual(self.value @ other.value,
-                    self.value @ other.tangent + self.tangent @ other.value)
-
-    def __add__(self, other: "Dual") -> "Dual":
-        return Dual(self.value + other.value, self.tangent + other.tangent)
-
-    def __mul__(self, scale: Any) -> "Dual":
-        return Dual(self.value * scale, self.tangent * scale)
-
-    def __getitem__(self, index: Any) -> "Dual":
-        return Dual(self.value[index], self.tangent[index])
-
-    def __setitem__(self, index: Any, new: "Dual") -> None:
-        self.value[index], self.tangent[index] = new.value, new.tangent
+# Row j holds the coefficients of A^(4 j), ..., A^(4 j + 3): those of a cubic polynomial times A^(4 j).
+CUBICS = np.array([1 / math.factorial(j) for j in range(DEGREE)]).reshape(4, 4)
 
 
 def expm(A: Any) -> np.ndarray:
@@ -86,8 +59,8 @@ def expm(A: Any) -> np.ndarray:
     array([[ 0., -1.],
            [ 1.,  0.]])
     """
-    A = _as_square(A, "A")
-    return _scale_and_square(_as_one_stack(A)).reshape(A.shape)
+    A = as_square(A, "A")
+    return Exponential(A).value
 
 
 def expm_frechet(A: Any, E: Any) -> np.ndarray:
@@ -125,61 +98,113 @@ def expm_frechet(A: Any, E: Any) -> np.ndarray:
     array([[1., 2.],
            [3., 4.]])
     """
-    A, E = _as_square(A, "A"), _as_square(E, "E")
+    A, E = as_square(A, "A"), as_square(E, "E")
     if A.shape != E.shape:
         raise ValueError(f"E must have the shape of A, {A.shape}, got {E.shape}")
-    dual = Dual(_as_one_stack(A), _as_one_stack(E.astype(A.dtype, casting="same_kind", copy=False)))
-    return _scale_and_square(dual).tangent.reshape(A.shape)
+    return Exponential(A).derivative(E.astype(A.dtype, casting="same_kind", copy=False))
 
 
-def _as_square(A: Any, name: str) -> np.ndarray:
+def as_square(A: Any, name: str) -> np.ndarray:
+    """Check as :func:`.as_matrices` does, and raise ValueError if the matrices are not square."""
     A = as_matrices(A, name)
     if A.shape[-1] != A.shape[-2]:
         raise ValueError(f"{name} must be square, got shape {A.shape}")
     return A
 
 
-def _as_one_stack(A: np.ndarray) -> np.ndarray:
-    return A.reshape(math.prod(A.shape[:-2]), *A.shape[-2:])
+class Exponential:
+    r"""The exponential of a matrix, with the intermediate matrices that its derivative takes.
+
+    Parameters
+    ----------
+    A : ndarray, shape (..., n, n)
+        Finite, of a supported dtype.
+
+    Attributes
+    ----------
+    value : ndarray, shape (..., n, n)
+        :math:`e^A`.
+
+    Notes
+    -----
+    With A scaled to norm 1 at most, and :math:`\theta` the scale that is left to do, the program is
+
+    .. math:: P_3 &= C_3 + A^4 \theta^4 / 16!, \qquad P_{j-1} = P_j A^4 \theta^4 + C_{j-1}, \qquad
+              C_j = \sum_{i=0}^3 \frac{(A \theta)^i}{(4 j + i)!}, \\
+              F_0 &= P_0, \qquad F_{i+1} = F_i^2.
+    """
+
+    def __init__(self, A: np.ndarray):
+        self.shape = A.shape
+        A = A.reshape(math.prod(A.shape[:-2]), *A.shape[-2:])
+        # First to 1-norm below 1, so that no power over- or underflows.
+        unit = np.maximum(np.frexp(_norm1(A))[1], 0)
+        self.unit = _power_of_two(-unit, A.dtype)
+        self.powers = powers = np.empty((len(A), 3, *A.shape[1:]), A.dtype)  # A, A^2, A^3
+        np.multiply(A, self.unit, out=powers[:, 0])
+        np.matmul(powers[:, 0], powers[:, 0], out=powers[:, 1])
+        np.matmul(powers[:, 1], powers[:, 0], out=powers[:, 2])
+        A4 = powers[:, 1] @ powers[:, 1]
+        # ||A^j|| <= alpha^j for every j >= 6, and alpha is much smaller than ||A|| for skew matrices.
+        alpha = np.maximum(_norm1(powers[:, 2]) ** (1 / 3), _norm1(A4) ** (1 / 4)) / _theta(A.dtype)
+        squarings = np.maximum(np.maximum(np.frexp(alpha)[1], -8) + unit, 0)
+        scale = _power_of_two(unit - squarings, A.dtype)
+        self.scale4 = scale**4
+        self.A4 = A4 * self.scale4
+        self.coefficients = CUBICS[:, 1:] * scale**np.arange(1, 4)
+        C = self._cubics(powers)
+        np.einsum("...ii->...i", C)[...] += CUBICS[:, :1]
+        P = self.A4 * A.dtype.type(1 / math.factorial(DEGREE))
+        P += C[:, 3]
+        self.P = []
+        for j in (2, 1, 0):
+            self.P.append(P)
+            P = P @ self.A4
+            P += C[:, j]
+        self.squared = []  # F_i, and which matrices of the stack are to be squared then
+        for done in range(squarings.max(initial=0)):
+            active = squarings > done if squarings.min() <= done else slice(None)
+            self.squared.append((active, P[active]))
+            P = _replaced(P, active, P[active] @ P[active])
+        self.value = P.reshape(self.shape)
+
+    def derivative(self, E: np.ndarray, adjoint: bool = False) -> np.ndarray:
+        """Return L(A, E), of the shape of `E`; or L(A^H, E), which is its adjoint."""
+        value = H if adjoint else (lambda M: M)
+        A, A2 = value(self.powers[:, 0]), value(self.powers[:, 1])
+        A4 = value(self.A4)
+        powers = np.empty_like(self.powers)  # the derivatives of A, A^2, A^3
+        dA, dA2, dA3 = (powers[:, i] for i in range(3))
+        np.multiply(E.reshape(dA.shape), self.unit, out=dA)
+        dA2[...] = A @ dA + dA @ A
+        dA3[...] = A2 @ dA + dA2 @ A
+        dA4 = A2 @ dA2 + dA2 @ A2
+        dA4 *= self.scale4
+        dC = self._cubics(powers)
+        dP = dA4 * E.dtype.type(1 / math.factorial(DEGREE))
+        dP += dC[:, 3]
+        for j, P in zip((2, 1, 0), self.P):
+            dP = dP @ A4
+            dP += value(P) @ dA4
+            dP += dC[:, j]
+        for active, F in self.squared:
+            F, dF = value(F), dP[active]
+            dP = _replaced(dP, active, F @ dF + dF @ F)
+        return dP.reshape(self.shape)
+
+    def _cubics(self, powers: np.ndarray) -> np.ndarray:
+        """Combine a stack (N, 3, n, n) to the N times 4 cubic polynomials, without their constants."""
+        N, _, n, _ = powers.shape
+        C = self.coefficients.astype(powers.dtype) @ powers.reshape(N, 3, n * n)
+        return C.reshape(N, 4, n, n)
 
 
-def _scale_and_square(A: Any) -> Any:
-    """Exponentiate a stack (N, n, n) of matrices, or a Dual of such stacks."""
-    values = A.value if isinstance(A, Dual) else A
-    if values.size == 0:
-        return A
-    # First to 1-norm below 1, so that no power over- or underflows.
-    unit = np.maximum(np.frexp(_norm1(values))[1], 0)
-    A = A * _power_of_two(-unit, values.dtype)
-    A2 = A @ A
-    A3 = A2 @ A
-    A4 = A2 @ A2
-    v3, v4 = (A3.value, A4.value) if isinstance(A, Dual) else (A3, A4)
-    # ||A^j|| <= alpha^j for every j >= 6, and alpha is much smaller than ||A|| for skew matrices.
-    alpha = np.maximum(_norm1(v3) ** (1 / 3), _norm1(v4) ** (1 / 4)) / _theta(values.dtype)
-    squarings = np.maximum(np.maximum(np.frexp(alpha)[1], -8) + unit, 0)
-    scale = _power_of_two(unit - squarings, values.dtype)
-    F = _taylor(A * scale, A2 * scale**2, A3 * scale**3, A4 * scale**4)
-    for done in range(squarings.max()):
-        active = squarings > done
-        if active.all():
-            F = F @ F
-        else:
-            F[active] = F[active] @ F[active]
-    return F
-
-
-def _taylor(A: Any, A2: Any, A3: Any, A4: Any) -> Any:
-    """Evaluate sum_j A^j / j! for j = 0..16: Horner's rule in A4 over cubic polynomials in A."""
-    c = [1 / math.factorial(j) for j in range(DEGREE + 1)]
-    P = A4 * c[16]
-    for j in (12, 8, 4, 0):
-        P = P + A * c[j + 1] + A2 * c[j + 2] + A3 * c[j + 3]
-        diagonal = np.einsum("...ii->...i", P.value if isinstance(P, Dual) else P)
-        diagonal += c[j]
-        if j:
-            P = P @ A4
-    return P
+def _replaced(stack: np.ndarray, active: Any, new: np.ndarray) -> np.ndarray:
+    if isinstance(active, slice):
+        return new
+    stack = stack.copy()
+    stack[active] = new
+    return stack
 
 
 def _theta(dtype: np.dtype) -> float:
@@ -192,7 +217,7 @@ def _theta(dtype: np.dtype) -> float:
 
 
 def _norm1(A: np.ndarray) -> np.ndarray:
-    return np.abs(A).sum(axis=-2).max(axis=-1)
+    return np.abs(A).sum(axis=-2).max(axis=-1, initial=0)
 
 
 def _power_of_two(exponent: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -3,9 +3,11 @@ r"""The exponential map: :math:`Q = \exp(A)`, first k columns, for a skew-Hermit
 A tall X of shape (n, k) stands for the n x n matrix A of :func:`.matrices.skew_blocks`. Since A has
 rank at most 2k, its exponential acts on the first k columns through a 2k x 2k matrix.
 """
+from typing import Any
+
 import numpy as np
 
-from .exponential import expm
+from .exponential import Exponential
 from .matrices import H, on_tall, skew_blocks
 
 
@@ -60,14 +62,39 @@ def matrix_exp(X):
     >>> np.allclose(Q.T @ Q, np.eye(3), atol=1e-14)
     True
     """
+    return first_columns(X, *exponential_of(X))
+
+
+def exponential_of(X: np.ndarray) -> tuple[Exponential, Any]:
+    """Exponentiate the matrix that a tall X stands for, or the one of size 2k that does for it.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    exponential : Exponential
+        Of A where 2k >= n, else of the balanced M.
+    s : ndarray, shape (..., 1, 1)
+        Its scale.
+    """
     n, k = X.shape[-2:]
     Omega, B = skew_blocks(X)
     _check_norm(Omega, B)
     if 2 * k >= n:
-        return expm(skew_matrix(Omega, B))[..., :k]
+        return Exponential(skew_matrix(Omega, B)), 1
     M, s = balanced_matrix(Omega, B)
-    F = expm(M)
-    return np.concatenate([F[..., :k, :k], B @ (F[..., k:, :k] / s)], axis=-2)
+    return Exponential(M), s
+
+
+def first_columns(X: np.ndarray, exponential: Exponential, s: Any) -> np.ndarray:
+    """Return the first k columns of exp(A), given the answer of :func:`exponential_of`."""
+    n, k = X.shape[-2:]
+    F = exponential.value
+    if 2 * k >= n:
+        return F[..., :k].copy()
+    return np.concatenate([F[..., :k, :k], X[..., k:, :] @ (F[..., k:, :k] / s)], axis=-2)
 
 
 def skew_matrix(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
@@ -82,8 +109,12 @@ def skew_matrix(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (..., n, n)
     """
-    zero = np.zeros(B.shape[:-1] + B.shape[-2:-1], B.dtype)
-    return np.block([[Omega, -H(B)], [B, zero]])
+    if not B.shape[-2]:
+        return Omega
+    n, k = B.shape[-2] + B.shape[-1], B.shape[-1]
+    A = np.zeros((*B.shape[:-2], n, n), B.dtype)
+    A[..., :k, :k], A[..., :k, k:], A[..., k:, :k] = Omega, -H(B), B
+    return A
 
 
 def balanced_matrix(Omega: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,10 +131,12 @@ def balanced_matrix(Omega: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.nd
     s : ndarray, shape (..., 1, 1)
         Real, a power of two.
     """
+    k = B.shape[-1]
     S = H(B) @ B
     s = balance(S)
-    identity = np.broadcast_to(np.eye(S.shape[-1], dtype=S.dtype), S.shape)
-    return np.block([[Omega, -S / s], [s * identity, np.zeros_like(S)]]), s
+    M = np.zeros((*B.shape[:-2], 2 * k, 2 * k), B.dtype)
+    M[..., :k, :k], M[..., :k, k:], M[..., k:, :k] = Omega, -S / s, s * np.eye(k, dtype=B.dtype)
+    return M, s
 
 
 def balance(S: np.ndarray) -> np.ndarray:
@@ -124,10 +157,15 @@ def balance(S: np.ndarray) -> np.ndarray:
 def _check_norm(Omega: np.ndarray, B: np.ndarray) -> None:
     limit = 0.01 / np.finfo(Omega.dtype).eps
     with np.errstate(over="ignore"):
-        squares = sum((np.abs(block).astype(float)**2).sum(axis=(-2, -1)) for block in (Omega, B, B))
+        squares = _sum_of_squares(Omega) + 2 * _sum_of_squares(B)
     norm = np.sqrt(np.max(squares, initial=0))
     if not norm <= limit:
         raise ValueError(
             f"X must stand for a skew matrix of norm at most {limit:.3g} in {Omega.dtype}, got a norm "
             f"of {norm:.3g}: no digit of its exponential would be right"
         )
+
+
+def _sum_of_squares(A: np.ndarray) -> np.ndarray:
+    parts = (A.real, A.imag) if np.iscomplexobj(A) else (A,)
+    return sum(np.einsum("...ij,...ij->...", part, part, dtype=float) for part in parts)

@@ -20,7 +20,7 @@ import functools
 import numpy as np
 import scipy.linalg
 
-from .matrices import H, add_to_diagonal, mT, solve_upper
+from .matrices import H, add_to_diagonal, mT, solve_upper, tril
 
 
 class CompactWY:
@@ -136,7 +136,7 @@ def reflectors(X: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (..., n, k)
     """
-    V = np.tril(X, -1)
+    V = tril(X, -1)
     add_to_diagonal(V[..., :X.shape[-1], :], 1)
     return V
 

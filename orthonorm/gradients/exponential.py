@@ -1,13 +1,36 @@
 r"""Rules of the exponential of a general matrix, and of its Frechet derivative."""
-import autograd.numpy as np
+import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
+from autograd.tracer import isbox
 
 from .. import core
-from .rules import H, block2, define, mT, stop_gradient
+from ..core.exponential import Exponential, as_square
+from .rules import H, block2, define, mT, plain
 
 
-expm = primitive(core.expm)
+@primitive
+def _expm(A, exponential):
+    return exponential.value
+
+
+def expm(A):
+    """Differentiable :func:`orthonorm.core.expm`."""
+    return _expm(A, Exponential(as_square(plain(A), "A")))
+
+
 expm_frechet = primitive(core.expm_frechet)
+
+
+def frechet(A, exponential, E):
+    """Return L(A, E), by what is left of the value of e^A unless it is differentiated itself."""
+    return expm_frechet(A, E) if isbox(A) or isbox(E) else exponential.derivative(E)
+
+
+def frechet_adjoint(A, exponential, E):
+    """Return L(A^H, E), by what is left of the value of e^A unless it is differentiated itself."""
+    if isbox(A) or isbox(E):
+        return expm_frechet(H(A), E)
+    return exponential.derivative(E, adjoint=True)
 
 
 def _second_frechet(A, E, D):
@@ -22,7 +45,7 @@ def _second_frechet(A, E, D):
        level-2 condition number", SIAM J. Matrix Anal. Appl. 35 (2014).
     """
     n = A.shape[-1]
-    zero = np.zeros_like(stop_gradient(A))
+    zero = np.zeros_like(plain(A))
     return expm_frechet(block2(A, D, zero, A), block2(E, zero, zero, E))[..., :n, n:]
 
 
@@ -30,9 +53,9 @@ def _second_frechet(A, E, D):
 # D -> L2(A; E, D) is linear too; its adjoint is L2(A^H; E^H, .), as reversing the words of the power
 # series of the exponential shows.
 define(
-    expm,
-    adjoint=lambda F, A, Fbar: expm_frechet(H(A), Fbar),
-    tangent=lambda F, A, dA: expm_frechet(A, dA),
+    _expm,
+    adjoint=lambda F, A, exponential, Fbar: frechet_adjoint(A, exponential, Fbar),
+    tangent=lambda F, A, exponential, dA: frechet(A, exponential, dA),
 )
 defvjp(
     expm_frechet,

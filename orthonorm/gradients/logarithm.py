@@ -4,9 +4,10 @@ from autograd import make_jvp, make_vjp
 from autograd.extend import defjvp, defvjp, primitive
 
 from ..core.logarithm import logarithm, logarithm_adjoint, logarithm_tangent
+from ..core.matrix_exp import exponential_of
 from .matrix_exp import matrix_exp_adjoint, matrix_exp_tangent
 from .orthonormalize import orthonormalize
-from .rules import cast, conj, define, on_tall
+from .rules import cast, conj, define, on_tall, plain
 
 
 _logarithm = primitive(logarithm)
@@ -67,14 +68,22 @@ def _solve_normal(X, R):
     return logarithm_tangent(X, logarithm_adjoint(X, R))
 
 
+def _derivative(X, dX):
+    return matrix_exp_tangent(None, X, *exponential_of(plain(X)), dX)
+
+
+def _adjoint(X, Qbar):
+    return matrix_exp_adjoint(None, X, *exponential_of(plain(X)), Qbar)
+
+
 def _normal(X, Y):
-    return matrix_exp_adjoint(None, X, matrix_exp_tangent(None, X, Y))
+    return _adjoint(X, _derivative(X, Y))
 
 
 define(
     _logarithm,
-    adjoint=lambda X, Q, Xbar: matrix_exp_tangent(None, X, _solve_normal(X, Xbar)),
-    tangent=lambda X, Q, dQ: _solve_normal(X, matrix_exp_adjoint(None, X, dQ)),
+    adjoint=lambda X, Q, Xbar: _derivative(X, _solve_normal(X, Xbar)),
+    tangent=lambda X, Q, dQ: _solve_normal(X, _adjoint(X, dQ)),
 )
 # D^* D is self-adjoint.
 defvjp(

@@ -1,16 +1,19 @@
 r"""Rules of the exponential map."""
-import autograd.numpy as np
+import numpy as np
 from autograd.extend import primitive
+from autograd.tracer import isbox
 
-from .. import core
-from ..core.matrix_exp import balance
-from .exponential import expm, expm_frechet
+from ..core.matrices import as_matrices
+from ..core.matrix_exp import exponential_of, first_columns
+from .exponential import expm, frechet, frechet_adjoint
 from .rules import (
-    H, block2, define, on_tall, rows, skew_blocks, skew_blocks_adjoint, stop_gradient,
+    H, block2, columns, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint,
 )
 
 
-_matrix_exp = primitive(core.matrix_exp)
+@primitive
+def _matrix_exp(X, exponential, s):
+    return first_columns(X, exponential, s)
 
 
 def matrix_exp(X):
@@ -51,36 +54,58 @@ def matrix_exp(X):
     array([[0., 0.],
            [1., 0.]])
     """
-    return on_tall(_matrix_exp, X)
+    return on_tall(_matrix_exp_of_tall, X)
 
 
-def matrix_exp_adjoint(Q, X, Qbar):
+def _matrix_exp_of_tall(X):
+    return _matrix_exp(X, *exponential_of(as_matrices(plain(X), "X")))
+
+
+def matrix_exp_adjoint(Q, X, exponential, s, Qbar):
     n, k = X.shape[-2:]
-    Omega, B = skew_blocks(X)
+    A = _exponent(X, s, Qbar)
     if 2 * k >= n:
-        Abar = expm_frechet(H(_skew_matrix(Omega, B)), _pad_columns(Qbar, n))
+        Abar = frechet_adjoint(A, exponential, _pad_columns(Qbar, n))
+        if n == k:
+            return skew_blocks_adjoint(Abar, X[..., k:, :])
         return skew_blocks_adjoint(Abar[..., :k, :k], Abar[..., k:, :k] - H(Abar[..., :k, k:]))
-    M, s = _balanced_matrix(Omega, B)
-    F21 = expm(M)[..., k:, :k]
-    Q1bar, Q2bar = Qbar[..., :k, :], Qbar[..., k:, :]
-    Mbar = expm_frechet(H(M), _pad_columns(rows(Q1bar, H(B) @ Q2bar / s), 2 * k))
+    B, Q1bar, Q2bar = X[..., k:, :], Qbar[..., :k, :], Qbar[..., k:, :]
+    F21 = _value(A, exponential)[..., k:, :k]
+    Mbar = frechet_adjoint(A, exponential, _pad_columns(rows(Q1bar, H(B) @ Q2bar / s), 2 * k))
     Sbar = -Mbar[..., :k, k:] / s
-    Bbar = Q2bar @ H(F21) / s + B @ (Sbar + H(Sbar))
+    Bbar = Q2bar @ (H(F21) / s) + B @ (Sbar + H(Sbar))
     return skew_blocks_adjoint(Mbar[..., :k, :k], Bbar)
 
 
-def matrix_exp_tangent(Q, X, dX):
+def matrix_exp_tangent(Q, X, exponential, s, dX):
     n, k = X.shape[-2:]
-    Omega, B = skew_blocks(X)
+    A = _exponent(X, s, dX)
     dOmega, dB = skew_blocks(dX)
     if 2 * k >= n:
-        return expm_frechet(_skew_matrix(Omega, B), _skew_matrix(dOmega, dB))[..., :k]
-    M, s = _balanced_matrix(Omega, B)
+        return frechet(A, exponential, _skew_matrix(dOmega, dB))[..., :k]
+    B = X[..., k:, :]
     dS = H(dB) @ B + H(B) @ dB
-    zero = np.zeros_like(stop_gradient(dS))
-    dF = expm_frechet(M, block2(dOmega, -dS / s, zero, zero))
-    dQ2 = (dB @ expm(M)[..., k:, :k] + B @ dF[..., k:, :k]) / s
+    zero = np.zeros_like(plain(dS))
+    dF = frechet(A, exponential, block2(dOmega, -dS / s, zero, zero))
+    dQ2 = (dB @ _value(A, exponential)[..., k:, :k] + B @ dF[..., k:, :k]) / s
     return rows(dF[..., :k, :k], dQ2)
+
+
+def _exponent(X, s, direction):
+    """Return A or M as a differentiable function of X where a rule is to be differentiated itself."""
+    if not isbox(X) and not isbox(direction):
+        return None
+    n, k = X.shape[-2:]
+    Omega, B = skew_blocks(X)
+    if 2 * k >= n:
+        return _skew_matrix(Omega, B)
+    S = H(B) @ B
+    zero = np.zeros(S.shape, S.dtype)
+    return block2(Omega, -S / s, s * np.eye(k, dtype=S.dtype) + zero, zero)
+
+
+def _value(A, exponential):
+    return expm(A) if isbox(A) else exponential.value
 
 
 def _skew_matrix(Omega, B):
@@ -88,16 +113,8 @@ def _skew_matrix(Omega, B):
     return block2(Omega, -H(B), B, zero)
 
 
-def _balanced_matrix(Omega, B):
-    S = H(B) @ B
-    s = balance(stop_gradient(S))
-    zero = np.zeros_like(stop_gradient(S))
-    return block2(Omega, -S / s, s * np.eye(S.shape[-1], dtype=S.dtype) + zero, zero), s
-
-
 def _pad_columns(A, m):
-    zero = np.zeros(A.shape[:-1] + (m - A.shape[-1],), A.dtype)
-    return np.concatenate((A, zero), axis=-1)
+    return columns(A, np.zeros((*A.shape[:-1], m - A.shape[-1]), A.dtype)) if A.shape[-1] < m else A
 
 
 define(_matrix_exp, adjoint=matrix_exp_adjoint, tangent=matrix_exp_tangent)

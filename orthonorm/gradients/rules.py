@@ -4,6 +4,8 @@ import numpy
 from autograd.extend import defjvp, defvjp, primitive
 from autograd.tracer import getval, isbox
 
+from ..core import matrices
+
 
 def stop_gradient(x):
     """Return the value of `x`, a constant to every derivative being taken.
@@ -55,7 +57,7 @@ def H(A):
 
 def tril(A, k=0):
     """Return the lower triangle of each matrix of a stack."""
-    return namespace(A).tril(A, k)
+    return autograd.numpy.tril(A, k) if isbox(A) else matrices.tril(A, k)
 
 
 def triu(A, k=0):

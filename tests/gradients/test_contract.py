@@ -1,7 +1,7 @@
 """What all rules promise alike: dtypes, empty shapes, points where a careless rule divides by zero."""
 import autograd.numpy as np
 import pytest
-from autograd import grad, jacobian, make_jvp
+from autograd import grad, jacobian, make_jvp, make_vjp
 
 import orthonorm
 from orthonorm import core, gradients
@@ -211,3 +211,14 @@ def test_unitary_householder_checks_its_input():
     X[1, 1] = 0
     with pytest.raises(ValueError, match="^X must have no zero on its diagonal"):
         gradients.unitary_householder(X)
+
+
+@pytest.mark.parametrize("name", ["matrix_exp", "cayley", "householder", "matrix_exp_inverse",
+                                  "cayley_inverse", "unitary_householder"])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2)], ids=str)
+def test_rules_can_be_differentiated_by_their_direction_alone(name, shape):
+    """The adjoint is linear: its derivative along C is its value at C."""
+    X = core.cayley(0.3 * sample(shape)) if name.endswith("inverse") else with_signs(sample(shape))
+    pull, _ = make_vjp(getattr(gradients, name))(X)
+    C = sample(shape, seed=1)
+    assert_within(make_jvp(pull)(0 * C)(C)[1], pull(C), 1e-13)
