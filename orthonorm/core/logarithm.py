@@ -63,19 +63,19 @@ def matrix_exp_inverse(Q):
     .. math:: \log\left(V \begin{pmatrix} I & \\ & \Phi \end{pmatrix}\right)
               = \begin{pmatrix} \Omega & -b^H \\ b & C \end{pmatrix}
 
-    has C = 0 where its norm is stationary: half of the squared norm has the gradient C, and in the
-    direction :math:`\Gamma` the second derivative of [2]_
+    has C = 0 where its norm is stationary: half of the squared norm has the gradient C, and there, in
+    the direction :math:`\Gamma`, the second derivative
 
     .. math:: J(\Gamma) = \left[ \tfrac{\mathrm{ad}}{2i} \cot \tfrac{\mathrm{ad}}{2i}
               \operatorname{diag}(0, \Gamma) \right]_{22}, \qquad
-              \mathrm{ad}(\Gamma) = Z \Gamma - \Gamma Z, \quad Z = \log(V \operatorname{diag}(I, \Phi)).
+              \mathrm{ad}(M) = Z M - M Z, \quad Z = \log(V \operatorname{diag}(I, \Phi)).
 
     The steps :math:`\Phi \leftarrow \Phi e^\Gamma` are Newton's, :math:`J(\Gamma) = -C` solved by
-    conjugate gradients. (The step :math:`\Gamma = -C` is Zimmermann's of 2017 [1]_; it never increases
-    the norm, since :math:`J \le 1`, and is the one taken where Newton's fails to decrease it. J to
-    second order in Z is the Sylvester equation of [2]_.) The start is theirs too: the
-    :math:`\Phi` that makes the lower right block of V positive semidefinite. Then
-    :math:`B = W b`. The cost is O(n k^2) and some tens of eigenvalue problems of size k + p.
+    conjugate gradients. The step :math:`\Gamma = -C` is that of [1]_; it never increases the norm, since
+    :math:`J \le I`, and is taken where Newton's does not decrease it. The Sylvester equation of [2]_ is
+    :math:`J(\Gamma) = -C` with J to second order in Z. The start is the one of [2]_: the :math:`\Phi` that
+    makes the lower right block of V positive semidefinite. Then :math:`B = W b`. The cost is O(n k^2)
+    and some tens of eigenvalue problems of size k + p.
 
     Every tall frame has such a logarithm, because the Stiefel manifold is complete.
 
