@@ -71,11 +71,11 @@ def matrix_exp_inverse(Q):
               \mathrm{ad}(M) = Z M - M Z, \quad Z = \log(V \operatorname{diag}(I, \Phi)).
 
     The steps :math:`\Phi \leftarrow \Phi e^\Gamma` are Newton's, :math:`J(\Gamma) = -C` solved by
-    conjugate gradients. The step :math:`\Gamma = -C` is that of [1]_; it never increases the norm, since
-    :math:`J \le I`, and is taken where Newton's does not decrease it. The Sylvester equation of [2]_ is
-    :math:`J(\Gamma) = -C` with J to second order in Z. The start is the one of [2]_: the :math:`\Phi` that
-    makes the lower right block of V positive semidefinite. Then :math:`B = W b`. The cost is O(n k^2)
-    and some tens of eigenvalue problems of size k + p.
+    conjugate gradients. The step :math:`\Gamma = -C` is that of [1]_; it never increases the norm,
+    since :math:`J \le I`, and is taken where Newton's does not decrease it. The Sylvester equation of
+    [2]_ is :math:`J(\Gamma) = -C` with J to second order in Z. The start is the one of [2]_: the
+    :math:`\Phi` that makes the lower right block of V positive semidefinite. Then :math:`B = W b`. The
+    cost is O(n k^2) and some tens of eigenvalue problems of size k + p.
 
     Every tall frame has such a logarithm, because the Stiefel manifold is complete.
 
