@@ -20,6 +20,7 @@ PyTorch's.
 A dot over a name stands for a tangent, a bar for an adjoint; in the code they are ``dQ`` and
 ``Qbar``.
 """
+from .bounds import circular_convolution_norm_bounds, spectral_norm_bounds
 from .cayley import cayley, cayley_inverse
 from .exponential import expm, expm_frechet
 from .householder import householder, householder_inverse
@@ -31,7 +32,8 @@ from .spectral import power_iteration, spectral_normalize
 from .unitary_householder import unitary_householder, unitary_householder_inverse
 
 __all__ = [
-    "cayley", "cayley_inverse", "expm", "expm_frechet", "householder", "householder_inverse",
-    "matrix_exp", "matrix_exp_inverse", "orthonormalize", "power_iteration", "spectral_normalize",
-    "stop_gradient", "unitary_householder", "unitary_householder_inverse",
+    "cayley", "cayley_inverse", "circular_convolution_norm_bounds", "expm", "expm_frechet",
+    "householder", "householder_inverse", "matrix_exp", "matrix_exp_inverse", "orthonormalize",
+    "power_iteration", "spectral_norm_bounds", "spectral_normalize", "stop_gradient",
+    "unitary_householder", "unitary_householder_inverse",
 ]

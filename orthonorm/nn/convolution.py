@@ -7,6 +7,7 @@ import numpy as np
 from . import functional as F
 from . import init
 from .functional.convolution import per_dimension
+from .layers import has_bias
 from .module import Module
 from .parameter import Parameter
 
@@ -66,7 +67,7 @@ class _Convolution(Module):
                 parts.append(f"{name}={getattr(self, name)}")
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
-        if self._parameters["bias"] is None:
+        if not has_bias(self):
             parts.append("bias=False")
         return ", ".join(parts)
 

@@ -233,16 +233,12 @@ def orthogonal_(tensor: Any, gain: float = 1.0, *, rng: Any = None) -> Any:
 
     Notes
     -----
-    The matrix is the Q of the QR factorisation, with positive diagonal of R, of a matrix of independent
-    standard normal entries. That of an arbitrary QR routine, without the sign rule, is not distributed
-    uniformly [2]_.
+    The matrix is drawn by :func:`orthonorm.core.haar`. The use for networks is from [1]_.
 
     References
     ----------
     .. [1] A. M. Saxe, J. L. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of
        learning in deep linear neural networks", 2013, arXiv:1312.6120.
-    .. [2] F. Mezzadri, "How to generate random matrices from the classical compact groups", Notices of
-       the AMS 54 (2007), 592-604.
 
     Examples
     --------
@@ -254,8 +250,8 @@ def orthogonal_(tensor: Any, gain: float = 1.0, *, rng: Any = None) -> Any:
     if array.ndim < 2:
         raise ValueError(f"Only tensors with 2 or more dimensions are supported, got {array.shape}")
     if array.size:
-        normal = normal_(np.empty((len(array), array.size // len(array)), array.dtype), rng=rng)
-        array[...] = gain * core.orthonormalize(normal).reshape(array.shape)
+        Q = core.haar((len(array), array.size // len(array)), array.dtype, rng)
+        array[...] = gain * Q.reshape(array.shape)
     return tensor
 
 

@@ -77,8 +77,8 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
-        has_bias = self._parameters.get("bias", "parametrized") is not None
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={has_bias}"
+        return (f"in_features={self.in_features}, out_features={self.out_features}, "
+                f"bias={has_bias(self)}")
 
 
 class Bilinear(Module):
@@ -134,9 +134,8 @@ class Bilinear(Module):
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
-        has_bias = self._parameters["bias"] is not None
         return (f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
-                f"out_features={self.out_features}, bias={has_bias}")
+                f"out_features={self.out_features}, bias={has_bias(self)}")
 
 
 class Embedding(Module):
@@ -230,9 +229,8 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
-        has_bias = self._parameters["bias"] is not None
         return (f"{self.normalized_shape}, eps={self.eps}, "
-                f"elementwise_affine={self.elementwise_affine}, bias={has_bias}")
+                f"elementwise_affine={self.elementwise_affine}, bias={has_bias(self)}")
 
 
 class Flatten(Module):
@@ -275,6 +273,11 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+def has_bias(layer: Module) -> bool:
+    """Return whether a layer has a bias, plain or parametrized, without computing it."""
+    return layer._parameters.get("bias", "parametrized") is not None
 
 
 def _uniform(shape: tuple[int, ...], bound: float, dtype: Any, rng: np.random.Generator) -> Parameter:

@@ -66,7 +66,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
 
 
 _leaky_relu = _entrywise(lambda x, slope: np.where(x > 0, x, slope * x),
-                         lambda y, x, slope: np.where(x > 0, 1, slope).astype(x.dtype))
+                         lambda y, x, slope: np.where(x > 0, 1, slope).astype(y.dtype))
 
 
 def tanh(input: Any) -> Any:
@@ -142,12 +142,16 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 
 def _softplus_derivative(y: Any, x: Any, beta: float, threshold: float) -> Any:
     linear = beta * x > threshold
-    return linear + ~linear * _sigmoid(beta * x)
+    return linear + np.logical_not(linear) * _sigmoid(beta * x)
 
 
 _softplus = _entrywise(
-    lambda x, beta, threshold: np.where(beta * x > threshold, x, np.logaddexp(0, beta * x) / beta),
+    lambda x, beta, threshold: np.where(beta * x > threshold, x, log1p_exp(beta * x) / beta),
     _softplus_derivative)
+
+# log(1 + e^x), for large |x| too.
+log1p_exp: Callable = _entrywise(lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+                                 lambda y, x: _sigmoid(x))
 
 
 def gelu(input: Any, approximate: str = "none") -> Any:

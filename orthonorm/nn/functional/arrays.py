@@ -3,12 +3,12 @@ from typing import Any
 
 import autograd.numpy as np
 
-from ...gradients.rules import cast
+from ...gradients.rules import cast, stop_gradient
 
 
 def as_array(x: Any) -> Any:
-    """Return arrays and tracers as they are, and anything else as an array."""
-    return x if hasattr(x, "ndim") else np.array(x)
+    """Return arrays, and tracers of arrays, as they are; lists and numbers as arrays."""
+    return x if hasattr(stop_gradient(x), "ndim") else np.array(x)
 
 
 def to_common_dtype(*arrays: Any) -> list[Any]:

@@ -7,6 +7,7 @@ import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
 from ...gradients import stop_gradient
+from .activations import log1p_exp
 from .arrays import as_array, to_common_dtype
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss"]
@@ -224,7 +225,7 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     .. math:: w \left(-q \, t \log \sigma(x) - (1 - t) \log(1 - \sigma(x))\right)
               = w \left(q \, t \log(1 + e^{-x}) + (1 - t) \log(1 + e^x)\right)
 
-    For t from 0 to 1 no terms cancel in the second form, and ``logaddexp`` cannot overflow.
+    For t from 0 to 1 no terms cancel in the second form.
 
     Examples
     --------
@@ -235,10 +236,10 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     x, t = to_common_dtype(input, target)
     if x.shape != t.shape:
         raise ValueError(f"target must have the shape of input, {x.shape}, got {t.shape}")
-    positive = t * np.logaddexp(0, -x)
+    positive = t * log1p_exp(-x)
     if pos_weight is not None:
         positive = _factor("pos_weight", pos_weight, x) * positive
-    losses = positive + (1 - t) * np.logaddexp(0, x)
+    losses = positive + (1 - t) * log1p_exp(x)
     if weight is not None:
         losses = _factor("weight", weight, x) * losses
     return _reduced(losses, reduction, losses.size)
