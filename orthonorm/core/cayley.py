@@ -174,7 +174,7 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     Omega, B = skew_blocks(X.astype(np.result_type(X, np.float64)))
     columns = np.abs(Omega).sum(axis=-2) + np.abs(B).sum(axis=-2)
     norm = np.max([np.max(columns, initial=0), np.max(np.abs(B).sum(axis=-1), initial=0)])
-    scale = min(1, 0.01 / np.finfo(X.dtype).eps / norm) if norm else 1
+    scale = min(1, 0.01 / np.finfo(Omega.dtype).eps / norm) if norm else 1
     Omega, B = scale * Omega, scale * B
     A, P = compressed(Omega, B)
     S = np.eye(A.shape[-1], dtype=A.dtype) - A / 2

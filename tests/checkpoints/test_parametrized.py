@@ -37,8 +37,8 @@ def test_weights_of_a_pytorch_model_are_computed_as_pytorch_does():
 
 
 @pytest.mark.parametrize("map_, message", [
-    ("qr", "has to be one of matrix_exp, cayley, householder, got qr"),
-    ({"": "qr"}, "has to be one of matrix_exp, cayley, householder, got qr"),
+    ("qr", "has to be one of matrix_exp, .*, got qr"),
+    ({"": "qr"}, "has to be one of matrix_exp, .*, got qr"),
     ({"3.weight": "cayley"}, "is said for 3.weight, which is not parametrized here"),
     (None, "w cannot be computed: its parametrization may be orthogonal without trivialization"),
 ])
