@@ -20,7 +20,7 @@ import functools
 import numpy as np
 import scipy.linalg
 
-from .matrices import H, add_to_diagonal, mT, solve_upper, tril
+from .matrices import H, add_to_diagonal, solve_upper, tril
 
 
 class CompactWY:
@@ -70,13 +70,11 @@ class CompactWY:
 
     def multiply_from_right(self, Z: np.ndarray) -> np.ndarray:
         """Multiply `Z`, of shape (..., m, n), by this real and square (n = k) product (``ormqr``)."""
-        product = np.array(Z, order="C")
-        VT = mT(np.ascontiguousarray(mT(self.V)))
-        ormqr, = scipy.linalg.get_lapack_funcs(["ormqr"], [product])
-        for i in np.ndindex(product.shape[:-2] if product.size else 0):
-            # The transposes lie in memory as LAPACK has them: (Z H_1 ... H_k)^T = (H_1 ... H_k)^T Z^T.
-            size = 64 * product.shape[-2]
-            ormqr("L", "T", VT[i], self.tau[i], product[i].T, size, overwrite_c=True)
+        ormqr, = scipy.linalg.get_lapack_funcs(["ormqr"], dtype=Z.dtype)
+        product = np.empty(Z.shape, Z.dtype)
+        for i in np.ndindex(Z.shape[:-2] if Z.size else 0):
+            V, ZF = self.V[i].copy(order="F"), Z[i].copy(order="F")
+            product[i] = ormqr("R", "N", V, self.tau[i], ZF, 64 * len(ZF), overwrite_c=True)[0]
         product *= self.signs[..., None, :]
         return product
 
