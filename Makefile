@@ -1,9 +1,9 @@
 # Everything runs in .venv, which the targets make when they need it and renew when setup.cfg changes.
-# What needs PyTorch runs in .venv-torch.
+# What needs PyTorch runs in .venv-torch, what needs JAX too in .venv-frameworks.
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test lint dist live clean
+.PHONY: help equivalence test lint dist live frameworks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -23,12 +23,16 @@ dist: .venv/installed-dist  ## build the wheel and the source archive
 
 live: .venv-torch/installed-torch  ## compare with the answers of PyTorch itself on fresh inputs
 	for seed in 1 2 3; do .venv-torch/bin/python -m orthonorm equivalence --live --seed $$seed || exit; done
+	.venv-torch/bin/python -m tests.live.checkpoints
+
+frameworks: .venv-frameworks/installed-frameworks  ## check notebooks/frameworks.rst in PyTorch and JAX
+	.venv-frameworks/bin/python -m pytest -q --override-ini addopts= tests/live
 
 clean:  ## remove environments, builds and caches
-	rm -rf .venv .venv-torch build dist *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
+	rm -rf .venv .venv-torch .venv-frameworks build dist *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv .venv-torch:
+.venv .venv-torch .venv-frameworks:
 	$(PYTHON) -m venv $@
 
 .venv/installed: setup.cfg pyproject.toml | .venv
@@ -42,6 +46,10 @@ clean:  ## remove environments, builds and caches
 
 .venv-torch/installed-%: setup.cfg pyproject.toml | .venv-torch
 	.venv-torch/bin/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+.venv-frameworks/installed-%: setup.cfg pyproject.toml | .venv-frameworks
+	.venv-frameworks/bin/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 
 .SECONDARY:

@@ -3,10 +3,10 @@
 The parts, each importing only those before it: :mod:`orthonorm.core` (the maps on arrays),
 :mod:`orthonorm.gradients` (the same, differentiable by autograd), :mod:`orthonorm.nn` (modules and
 parametrizations under PyTorch's names), :mod:`orthonorm.func` (gradients of losses),
-:mod:`orthonorm.equivalence` (the comparison with PyTorch).
+:mod:`orthonorm.optim` (optimisers), :mod:`orthonorm.equivalence` (the comparison with PyTorch).
 """
-from . import core, func, gradients, nn
+from . import core, func, gradients, nn, optim
 
 __version__ = "0.1.0"
 
-__all__ = ["core", "func", "gradients", "nn"]
+__all__ = ["core", "func", "gradients", "nn", "optim"]

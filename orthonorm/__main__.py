@@ -1,9 +1,16 @@
 """The command line: ``python -m orthonorm``, or ``orthonorm``."""
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from .equivalence import recording, report
+from numpy.linalg import LinAlgError
+
+from .checkpoints import CheckpointError, files, inspection, plain_weights, save
+from .equivalence import recording, report, runs
+
+LARGE_FILE = 20_000_000  # bytes; above it, examining takes long enough for a progress bar
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 1 if the comparison fails, 2 if it cannot be made.
+        The exit status: 0, 1 if the command found something wrong, 2 if it could not do its work.
     """
     parser = argparse.ArgumentParser(
         prog="orthonorm", description="PyTorch's weight parametrizations in NumPy.")
@@ -30,11 +37,28 @@ def main(argv: list[str] | None = None) -> int:
                              help="fresh random inputs, answered by the installed PyTorch")
     equivalence.add_argument("--seed", type=int, default=0, help="of the inputs for --live")
     equivalence.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
-    return compare(parser.parse_args(argv))
+    equivalence.set_defaults(run=compare)
+    inspector = commands.add_parser(
+        "inspect", help="check the weights in a checkpoint",
+        description="Show the singular values of every weight in a checkpoint, of the parametrized "
+                    "ones too, and warn of what is wrong. Exit status 0 if nothing is, 1 if there are "
+                    "warnings, 2 if the file cannot be read or exported.")
+    inspector.add_argument("file", type=Path, help=" ".join(files.READERS))
+    inspector.add_argument("--orthogonal-map", action="append", default=[], metavar="[TENSOR=]NAME",
+                           help="the map of all orthogonal weights, or of one (may be repeated); by "
+                                "default PyTorch's default for the shape and dtype")
+    inspector.add_argument("--json", action="store_true", help="print the report as JSON")
+    inspector.add_argument("--export", type=Path, metavar="OUT",
+                           help="write the plain weights, without parametrizations, to this "
+                                ".safetensors or .npz file")
+    inspector.set_defaults(run=inspect)
+    options = parser.parse_args(argv)
+    return options.run(options)
 
 
 def compare(options: argparse.Namespace) -> int:
     """Run the comparison, print the report, and return the exit status."""
+    _, digits, followed = runs.load()
     if options.live:
         from .equivalence.cases import all_cases
         from .equivalence.libraries import PyTorch
@@ -46,14 +70,46 @@ def compare(options: argparse.Namespace) -> int:
             return 2
         source = f"PyTorch {pytorch.version}, live, seed {options.seed}"
         answers = {case.id: ask_pytorch(pytorch, case, options.seed) for case in all_cases()}
+        followed = {run.name: runs.ask_pytorch(pytorch, run, digits, options.seed)
+                    for run in runs.all_runs()}
     else:
         header, answers = recording.load()
         source = f"PyTorch {header['pytorch']}, recorded"
-    rows = report.compare(answers)
+    rows = report.compare(answers) + runs.compare(followed, digits)
     print(report.table(rows, source))
     if options.json:
         options.json.write_text(report.as_json(rows, source))
     return 1 if any(row.failures for row in rows) else 0
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Examine a checkpoint, print the report, and return the exit status."""
+    try:
+        maps = inspection.as_maps(options.orthogonal_map)
+        state_dict, dtypes = files.read(options.file)
+        found = inspection.examine(state_dict, dtypes, maps)
+        if sys.stderr.isatty() and options.file.stat().st_size > LARGE_FILE:
+            found = _with_progress_bar(found, len(state_dict))
+        rows = [row for tensor in found for row in tensor]
+        print(inspection.as_json(rows, str(options.file)) if options.json
+              else inspection.table(rows, str(options.file)))
+        if options.export:
+            save(plain_weights(state_dict, maps), options.export)
+    except (CheckpointError, ImportError, LinAlgError, MemoryError, OSError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        print(f"orthonorm: {reason}", file=sys.stderr)
+        return 2
+    return 1 if inspection.warnings(rows) else 0
+
+
+def _with_progress_bar(tensors: Iterator[list[Any]], total: int) -> Iterator[list[Any]]:
+    done = 0
+    for rows in tensors:
+        yield rows
+        done += max(1, len(rows) - 1)
+        bar = "#" * (30 * done // total)
+        print(f"\r[{bar:30}] {done}/{total} entries", end="", file=sys.stderr, flush=True)
+    print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from orthonorm import __main__
-from orthonorm.equivalence import report
+from orthonorm.equivalence import report, runs
 
 
 def run(*arguments, cwd, **environment):
@@ -46,5 +46,14 @@ def test_usage_errors_have_exit_status_2(arguments, elsewhere):
 def test_a_difference_has_exit_status_1(monkeypatch, capsys):
     rows = [report.Row("family", "float64", cases=1, failures=["name: differs by 1"])]
     monkeypatch.setattr(report, "compare", lambda answers: rows)
+    monkeypatch.setattr(runs, "compare", lambda followed, digits: [])
     assert __main__.main(["equivalence"]) == 1
     assert "FAIL family float64: name: differs by 1" in capsys.readouterr().out
+
+
+def test_a_run_that_drifts_has_exit_status_1(monkeypatch, capsys):
+    rows = [report.Row("run", "float64", cases=1, failures=["drifts from step 3: loss"])]
+    monkeypatch.setattr(report, "compare", lambda answers: [])
+    monkeypatch.setattr(runs, "compare", lambda followed, digits: rows)
+    assert __main__.main(["equivalence"]) == 1
+    assert "FAIL run float64: drifts from step 3: loss" in capsys.readouterr().out

@@ -5,10 +5,10 @@ rank at most 2k, one k x k matrix has to be inverted, and nothing n x n ever exi
 """
 import numpy as np
 
-from .matrices import H, add_to_diagonal, inverse, inverse_accretive, on_tall, skew_blocks
+from .matrices import (
+    H, add_to_diagonal, compressed, inverse_accretive, on_tall, skew_blocks,
+)
 from .orthonormalize import orthonormalize
-
-MODERATE = 32.0
 
 
 @on_tall("X")
@@ -43,7 +43,7 @@ def cayley(X):
     number is at most its norm. The cost is O(n k^2); PyTorch solves with the n x n matrix I - A/2. A
     wide X is handled on its transpose. The map is the retraction of [1]_.
 
-    Where the norm of S exceeds 32, B is not squared: see :func:`cayley_of_large`.
+    Where S is large, its inverse would lose digits: see :func:`cayley_of_large`.
 
     References
     ----------
@@ -60,30 +60,72 @@ def cayley(X):
            [0., 1.],
            [0., 0.]])
     """
-    Omega, B = skew_blocks(X)
-    n, k = X.shape[-2:]
-    S = Omega / -2
-    add_to_diagonal(S, 1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if n > k:
-            S += H(B) @ B / 4
-        norm = np.max(np.linalg.norm(S, 1, axis=(-2, -1)), initial=0)
-    if not norm <= MODERATE:
-        return cayley_of_large(Omega, B)
-    Y = inverse_accretive(S)
-    Q1 = 2 * Y
-    add_to_diagonal(Q1, -1)
-    return Q1 if n == k else np.concatenate([Q1, B @ Y], axis=-2)
+    return cayley_given(X, schur_complement(X))
 
 
-def cayley_of_large(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
-    r"""Compute the Cayley map from the blocks of A so that it is orthonormal at any norm of A.
+def schur_complement(X: np.ndarray) -> np.ndarray:
+    r"""Return :math:`S = I - \Omega / 2 + B^H B / 4`, infinite or NaN where it overflows.
 
     Parameters
     ----------
-    Omega : ndarray, shape (..., k, k)
-        Skew-Hermitian.
-    B : ndarray, shape (..., n - k, k)
+    X : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+    """
+    Omega, B = skew_blocks(X)
+    S = Omega / -2
+    add_to_diagonal(S, 1)
+    if B.shape[-2]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            S += H(B) @ B / 4
+    return S
+
+
+def is_large(S: np.ndarray) -> bool:
+    """Tell whether the root mean square singular value of a matrix of a stack is above 4.
+
+    Parameters
+    ----------
+    S : ndarray, shape (..., k, k)
+
+    Returns
+    -------
+    bool
+    """
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(S, axis=(-2, -1))
+    return not np.max(norms, initial=0) <= 4 * S.shape[-1]**0.5
+
+
+def cayley_given(X: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """Compute the Cayley map from X and its Schur complement.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+    S : ndarray, shape (..., k, k)
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+    """
+    if is_large(S):
+        return cayley_of_large(X)
+    n, k = X.shape[-2:]
+    Y = inverse_accretive(S)
+    Q1 = 2 * Y
+    add_to_diagonal(Q1, -1)
+    return Q1 if n == k else np.concatenate([Q1, X[..., k:, :] @ Y], axis=-2)
+
+
+def cayley_of_large(X: np.ndarray) -> np.ndarray:
+    r"""Compute the Cayley map so that it is orthonormal and accurate at any norm of A.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
 
     Returns
     -------
@@ -91,28 +133,59 @@ def cayley_of_large(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    From the QR factorisation :math:`[I; B/2] = P R` follows :math:`S = R^H (I - T/2) R` with
-    :math:`T = P_1^H \Omega P_1` (:math:`P_1 = R^{-1}`, the top k rows of P), and
-
-    .. math:: U = 2 (I - T/2)^{-1} - I, \qquad Q = P (U + I) P_1^H - E,
-
-    E the first k columns of the identity. Q is orthonormal if P is and U is unitary, and U, which is
-    the square Cayley transform of T, is replaced by its orthonormal factor. This loses half as many
-    digits as the inverse of S, whose condition number is that of I - A/2 squared, and is four times
-    slower.
-
-    Where the norm of T exceeds 0.01 / eps, it is scaled down to that. Rounding X moves T by more than
-    0.01 there, so that of the eigenvalues of U only those are determined which are -1 to rounding, and
-    they stay.
+    :math:`Q = 2K - E` with :math:`K = (I - A/2)^{-1} E`, E the first k columns of the identity; then
+    its orthonormal factor, since K can be wrong in its last digits where A is nearly as large as 1/eps.
     """
-    n, k = B.shape[-2] + B.shape[-1], B.shape[-1]
-    identity = np.eye(k, dtype=B.dtype)
-    top = np.broadcast_to(identity, Omega.shape)
-    P = orthonormalize(np.concatenate([top, B / 2], axis=-2))
-    P1 = P[..., :k, :]
-    T = H(P1) @ Omega @ P1
-    T = T / 2 - H(T) / 2
-    norm = np.linalg.norm(T, 1, axis=(-2, -1))[..., None, None]
-    T = T * np.minimum(1, 0.01 / np.finfo(T.dtype).eps / np.maximum(norm, 1))
-    U = orthonormalize(2 * inverse(identity - T / 2) - identity)
-    return P @ ((U + identity) @ H(P1)) - np.eye(n, k, dtype=B.dtype)
+    E = np.broadcast_to(np.eye(*X.shape[-2:], dtype=X.dtype), X.shape)
+    return orthonormalize(2 * resolvent(X, E) - E)
+
+
+def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
+    r"""Solve :math:`(I - A/2) J = G` with the n x n matrix A that `X` stands for.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+    G : ndarray, shape (..., n, m)
+
+    Returns
+    -------
+    ndarray, shape (..., n, m)
+
+    Notes
+    -----
+    A is brought to at most 2k rows, :func:`.matrices.compressed`; on the complement it is zero. The
+    system is solved in double precision. A step of iterative refinement, with the residual in extended
+    precision unless the matrix is too big for that, takes the condition number, up to the norm of A,
+    out of the error [1]_.
+
+    Where the norm of A exceeds 0.01 / eps, A is scaled down to that. Rounding X moves A by more than
+    0.01 there, so that of the eigenvalues of its Cayley transform only those are determined which are
+    -1 to rounding, and they stay.
+
+    References
+    ----------
+    .. [1] N. J. Higham, "Accuracy and stability of numerical algorithms", 2nd ed., 2002, section 12.1.
+    """
+    k = X.shape[-1]
+    Omega, B = skew_blocks(X.astype(np.result_type(X, np.float64)))
+    columns = np.abs(Omega).sum(axis=-2) + np.abs(B).sum(axis=-2)
+    norm = np.max([np.max(columns, initial=0), np.max(np.abs(B).sum(axis=-1), initial=0)])
+    scale = min(1, 0.01 / np.finfo(X.dtype).eps / norm) if norm else 1
+    Omega, B = scale * Omega, scale * B
+    A, P = compressed(Omega, B)
+    S = np.eye(A.shape[-1], dtype=A.dtype) - A / 2
+
+    def solve(G1: np.ndarray, G2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        part = H(P) @ G2
+        J = np.linalg.solve(S, np.concatenate([G1, part], axis=-2))
+        return J[..., :k, :], G2 + P @ (J[..., k:, :] - part)
+
+    G1, G2 = G[..., :k, :], G[..., k:, :]
+    J1, J2 = solve(G1, G2)
+    if X.size * k <= 2**22:  # long double has no BLAS: this takes up to 50 ms
+        Omega, B = (block.astype(np.result_type(block, np.longdouble)) for block in (Omega, B))
+    residual1 = G1 - J1 + (Omega @ J1 - H(B) @ J2) / 2
+    residual2 = G2 - J2 + B @ J1 / 2
+    change1, change2 = solve(residual1.astype(A.dtype), residual2.astype(A.dtype))
+    return np.concatenate([J1 + change1, J2 + change2], axis=-2).astype(G.dtype)

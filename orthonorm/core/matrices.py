@@ -212,6 +212,53 @@ def add_to_diagonal(A: np.ndarray, x: float) -> None:
     np.einsum("...ii->...i", A)[...] += x
 
 
+def skew_matrix(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
+    r"""Assemble the n x n matrix :math:`A = [[\Omega, -B^H], [B, 0]]`.
+
+    Parameters
+    ----------
+    Omega : ndarray, shape (..., k, k)
+    B : ndarray, shape (..., n - k, k)
+
+    Returns
+    -------
+    ndarray, shape (..., n, n)
+    """
+    if not B.shape[-2]:
+        return Omega
+    n, k = B.shape[-2] + B.shape[-1], B.shape[-1]
+    A = np.zeros((*B.shape[:-2], n, n), B.dtype)
+    A[..., :k, :k], A[..., :k, k:], A[..., k:, :k] = Omega, -H(B), B
+    return A
+
+
+def compressed(Omega: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Bring A to at most 2k rows by an orthonormal change of the last n - k coordinates.
+
+    With :math:`B = P R`, P orthonormal,
+
+    .. math:: A = \begin{pmatrix} I & \\ & P \end{pmatrix}
+                  \begin{pmatrix} \Omega & -R^H \\ R & 0 \end{pmatrix}
+                  \begin{pmatrix} I & \\ & P^H \end{pmatrix}.
+
+    Parameters
+    ----------
+    Omega : ndarray, shape (..., k, k)
+    B : ndarray, shape (..., n - k, k)
+
+    Returns
+    -------
+    A : ndarray, shape (..., k + m, k + m), m = min(k, n - k)
+        The matrix in the middle.
+    P : ndarray, shape (..., n - k, m)
+    """
+    rest, k = B.shape[-2:]
+    if rest <= k:
+        return skew_matrix(Omega, B), np.eye(rest, dtype=B.dtype)
+    P, R = np.linalg.qr(B)
+    return skew_matrix(Omega, R), P
+
+
 def inverse(S: np.ndarray) -> np.ndarray:
     """Invert each matrix of a stack by LU factorisation (LAPACK ``getrf`` and ``getri``).
 

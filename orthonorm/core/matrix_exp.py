@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .exponential import Exponential
-from .matrices import H, on_tall, skew_blocks
+from .matrices import H, on_tall, skew_blocks, skew_matrix
 
 
 @on_tall("X")
@@ -95,26 +95,6 @@ def first_columns(X: np.ndarray, exponential: Exponential, s: Any) -> np.ndarray
     if 2 * k >= n:
         return F[..., :k].copy()
     return np.concatenate([F[..., :k, :k], X[..., k:, :] @ (F[..., k:, :k] / s)], axis=-2)
-
-
-def skew_matrix(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
-    r"""Assemble the n x n matrix :math:`A = [[\Omega, -B^H], [B, 0]]`.
-
-    Parameters
-    ----------
-    Omega : ndarray, shape (..., k, k)
-    B : ndarray, shape (..., n - k, k)
-
-    Returns
-    -------
-    ndarray, shape (..., n, n)
-    """
-    if not B.shape[-2]:
-        return Omega
-    n, k = B.shape[-2] + B.shape[-1], B.shape[-1]
-    A = np.zeros((*B.shape[:-2], n, n), B.dtype)
-    A[..., :k, :k], A[..., :k, k:], A[..., k:, :k] = Omega, -H(B), B
-    return A
 
 
 def balanced_matrix(Omega: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

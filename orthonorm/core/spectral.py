@@ -66,8 +66,8 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
     if n_power_iterations == 0:
         check_finite(W, "W, u and v")
     for _ in range(n_power_iterations):
-        u = _normalize(W @ v, u, eps)
-        v = _normalize(np.conj(u) @ W, np.conj(v), eps).conj()
+        u = normalize(W @ v, u, eps)
+        v = normalize(np.conj(u) @ W, np.conj(v), eps).conj()
     return u, v
 
 
@@ -84,8 +84,28 @@ def as_triple(W: Any, u: Any, v: Any) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return W, check_finite(u, "W, u and v"), check_finite(v, "W, u and v")
 
 
-def _normalize(x: np.ndarray, fallback: np.ndarray, eps: float) -> np.ndarray:
-    norm = scipy.linalg.norm(x, check_finite=False)  # BLAS nrm2: the squares may leave the range
+def normalize(x: np.ndarray, fallback: np.ndarray, eps: float) -> np.ndarray:
+    """Divide a vector by its norm, or by `eps` if that is larger.
+
+    Parameters
+    ----------
+    x : ndarray
+        Of any shape: all of it is one vector.
+    fallback : ndarray
+        Returned where `x` is zero.
+    eps : float
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        If an entry is NaN or infinite.
+    """
+    # BLAS nrm2: the squares may leave the range
+    norm = scipy.linalg.norm(x.ravel(), check_finite=False)
     _check_product(norm)
     return x / x.real.dtype.type(max(norm, eps)) if norm else fallback
 
@@ -154,7 +174,27 @@ def estimate_sigma(W: np.ndarray, u: np.ndarray, v: np.ndarray) -> Any:
     ValueError
         If the estimate is zero, or too small to divide by, although W is not zero.
     """
-    sigma = np.vdot(u, W @ v)
+    return divisor(np.vdot(u, W @ v), W)
+
+
+def divisor(sigma: Any, W: np.ndarray) -> Any:
+    """Return the estimate `sigma` of the norm of `W` if `W` can be divided by it, 1 for a zero `W`.
+
+    Parameters
+    ----------
+    sigma : scalar
+    W : ndarray
+
+    Returns
+    -------
+    scalar
+
+    Raises
+    ------
+    ValueError
+        If the estimate is zero, or too small to divide by, although W is not zero; if it is not
+        finite.
+    """
     _check_product(sigma)
     if abs(sigma) >= np.finfo(W.dtype).tiny:
         return sigma

@@ -109,3 +109,88 @@ def state_dict_layout(library: Any, inputs: dict[str, np.ndarray], *, function: 
     outer.inner = inner
     layout = {key: list(value.shape) for key, value in library.state(outer).items()}
     return {"layout": json.dumps(layout)}
+
+
+def layer(library: Any, inputs: dict[str, np.ndarray], *, layer: str, arguments: tuple,
+          options: dict[str, Any]) -> Answers:
+    """Outputs of a layer, and gradients of all its parameters and inputs."""
+    module = library.layer(layer, inputs["x"].dtype.name, *arguments, **options)
+    library.load(module, {key: inputs[key] for key in library.state(module)})
+    return _called(library, module, inputs)
+
+
+def _called(library: Any, module: Any, inputs: dict[str, np.ndarray]) -> Answers:
+    holder = library.module(**{name: inputs[name] for name in ("x", "x2", "h", "c") if name in inputs})
+    holder.layer = module
+
+    def call() -> tuple:
+        given = [getattr(holder, name) for name in ("x", "x2") if name in inputs]
+        if "c" in inputs:
+            given.append((holder.h, holder.c))
+        elif "h" in inputs:
+            given.append(holder.h)
+        outputs = module(*given)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    outputs, gradients = library.outputs_and_gradients(holder, call, inputs["cotangent"])
+    return {**{f"output {i}": output for i, output in enumerate(outputs)},
+            **{f"grad {name}": gradient for name, gradient in gradients.items()}}
+
+
+def orthogonal_rnn(library: Any, inputs: dict[str, np.ndarray], *, arguments: tuple) -> Answers:
+    """An RNN whose recurrent weight is orthogonal; its other parameters are constant."""
+    module = library.layer("RNN", inputs["x"].dtype.name, *arguments)
+    library.orthogonal(module, "weight_hh_l0")
+    given = {"parametrizations.weight_hh_l0.original": inputs["original"],
+             "parametrizations.weight_hh_l0.0.base": inputs["Q_base"]}
+    others = {key: np.full(value.shape, 0.5, value.dtype)
+              for key, value in library.state(module).items() if key not in given}
+    library.load(module, {**others, **given})
+    return _called(library, module, inputs)
+
+
+def spectral_norm_of_layer(library: Any, inputs: dict[str, np.ndarray], *, layer: str,
+                           arguments: tuple) -> Answers:
+    """spectral_norm of a layer with every default: weight, gradient and buffers of two accesses."""
+    module = library.layer(layer, inputs["W"].dtype.name, *arguments, bias=False)
+    library.spectral_norm(module)
+    vectors = {f"parametrizations.weight.0._{x}": inputs[x] for x in ("u", "v")}
+    library.load(module, {ORIGINAL: inputs["W"], **vectors})
+    answers: Answers = {}
+    for i in range(2):
+        weight, gradients = library.weight_and_gradients(module, inputs["cotangent"])
+        answers |= {f"{i}, weight": weight, f"grad {i}": gradients[ORIGINAL]}
+    return answers | {key[-2:]: library.state(module)[key] for key in vectors}
+
+
+def loss(library: Any, inputs: dict[str, np.ndarray], *, name: str,
+         options: dict[str, Any]) -> Answers:
+    """A loss, and gradients of its input and of a target that is not a class."""
+    given = {key: inputs[key] for key in ("input", "target", "probabilities", "chances")
+             if key in inputs}
+    holder = library.module(**given)
+    classes = [library.array(inputs["classes"].astype(np.int64))] if "classes" in inputs else []
+    drawn = {"weight": "factor", "pos_weight": "pos_factor"}
+    factors = {key: library.array(inputs[source]) for key, source in drawn.items() if source in inputs}
+
+    def call() -> tuple:
+        arguments = [getattr(holder, key) for key in given] + classes
+        return (getattr(library.nn.functional, name)(*arguments, **factors, **options),)
+
+    outputs, gradients = library.outputs_and_gradients(holder, call, inputs["cotangent"])
+    return {"loss": outputs[0], **{f"grad {key}": gradient for key, gradient in gradients.items()}}
+
+
+def optimizer_steps(library: Any, inputs: dict[str, np.ndarray], *, optimizer: str,
+                    options: dict[str, Any]) -> Answers:
+    """Where each step with a given gradient leads; a scalar sits out every other one."""
+    module = library.module(matrix=inputs["matrix"], scalar=inputs["scalar"])
+    optimizer = getattr(library.optim, optimizer)(module.named_parameters(), **options)
+    answers: Answers = {}
+    for i, gradient in enumerate(inputs["gradients"]):
+        gradients = {"matrix": gradient}
+        if i % 2 == 0:
+            gradients["scalar"] = inputs["scalar gradients"][i]
+        library.step(optimizer, module, gradients)
+        answers |= {f"step {i + 1}, {name}": value for name, value in library.state(module).items()}
+    return answers

@@ -1,10 +1,13 @@
-"""Record PyTorch's answers: ``python -m orthonorm.equivalence.record`` (needs PyTorch)."""
+"""Record PyTorch's answers: ``python -m orthonorm.equivalence.record``.
+
+Needs PyTorch, and scikit-learn for its pictures of digits.
+"""
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import programs
+from . import programs, runs
 from .cases import Case, all_cases
 from .libraries import PyTorch
 from .recording import PATH, save
@@ -52,5 +55,25 @@ def main(path: Path = PATH) -> None:
           f"{path.stat().st_size / 1e6:.2f} MB")
 
 
+def record_runs(path: Path = runs.PATH) -> None:
+    """Make every training run in PyTorch and write the recording.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    from sklearn.datasets import load_digits
+    pixels, labels = load_digits(return_X_y=True)
+    digits = {"pixels": pixels[:360].reshape(-1, 8, 8).astype(np.uint8),
+              "labels": labels[:360].astype(np.uint8)}
+    pytorch = PyTorch()
+    answers = {run.name: runs.ask_pytorch(pytorch, run, digits, SEED) for run in runs.all_runs()}
+    header = {"pytorch": pytorch.version, "numpy": np.__version__, "seed": SEED}
+    runs.save(path, header, digits, answers)
+    print(f"{len(answers)} training runs of PyTorch {pytorch.version} in {path}, "
+          f"{path.stat().st_size / 1e6:.2f} MB")
+
+
 if __name__ == "__main__":
     main()
+    record_runs()

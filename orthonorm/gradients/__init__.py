@@ -20,6 +20,7 @@ PyTorch's.
 A dot over a name stands for a tangent, a bar for an adjoint; in the code they are ``dQ`` and
 ``Qbar``.
 """
+from .bounds import circular_convolution_norm_bounds, spectral_norm_bounds
 from .cayley import cayley
 from .exponential import expm, expm_frechet
 from .householder import householder, householder_inverse
@@ -29,6 +30,7 @@ from .rules import stop_gradient
 from .spectral import power_iteration, spectral_normalize
 
 __all__ = [
-    "cayley", "expm", "expm_frechet", "householder", "householder_inverse", "matrix_exp",
-    "orthonormalize", "power_iteration", "spectral_normalize", "stop_gradient",
+    "cayley", "circular_convolution_norm_bounds", "expm", "expm_frechet", "householder",
+    "householder_inverse", "matrix_exp", "orthonormalize", "power_iteration", "spectral_norm_bounds",
+    "spectral_normalize", "stop_gradient",
 ]

@@ -1,10 +1,11 @@
-"""Layers with weights: Linear and Embedding; and Identity."""
+"""Linear and bilinear layers, tables, layer normalisation; and Identity and Flatten."""
 import math
 from typing import Any
 
 import numpy as np
 
 from . import functional as F
+from . import init
 from .module import Module
 from .parameter import Parameter
 
@@ -67,9 +68,8 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         rng = np.random.default_rng(rng)
         bound = 1 / math.sqrt(in_features) if in_features else 0.0
-        self.weight = Parameter(_uniform((out_features, in_features), bound, dtype, rng))
-        self.register_parameter(
-            "bias", Parameter(_uniform((out_features,), bound, dtype, rng)) if bias else None)
+        self.weight = _uniform((out_features, in_features), bound, dtype, rng)
+        self.register_parameter("bias", _uniform((out_features,), bound, dtype, rng) if bias else None)
 
     def forward(self, input: Any) -> Any:
         """Map an array of shape (..., in_features) to one of shape (..., out_features)."""
@@ -77,8 +77,65 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
-        has_bias = self._parameters.get("bias", "parametrized") is not None
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={has_bias}"
+        return (f"in_features={self.in_features}, out_features={self.out_features}, "
+                f"bias={has_bias(self)}")
+
+
+class Bilinear(Module):
+    r"""Apply :math:`y_o = x_1^T W_o \, x_2 + b_o`.
+
+    Parameters
+    ----------
+    in1_features, in2_features, out_features : int
+        Sizes of the last dimension of the two inputs and of the output.
+    bias : bool
+        Whether there is a b.
+    dtype : dtype, optional
+        float64 by default; float32, complex64 and complex128 also.
+    rng : None, int or numpy.random.Generator
+        Draws the start.
+
+    Attributes
+    ----------
+    weight : array, shape (out_features, in1_features, in2_features)
+        Starts uniform on :math:`\pm 1 / \sqrt{\mathrm{in1\_features}}`.
+    bias : array, shape (out_features,), or None
+        Starts likewise.
+
+    Raises
+    ------
+    ValueError
+        If `in1_features` is not positive.
+
+    Examples
+    --------
+    >>> layer = Bilinear(3, 4, 5, rng=0)
+    >>> layer
+    Bilinear(in1_features=3, in2_features=4, out_features=5, bias=True)
+    >>> layer(np.ones((2, 3)), np.ones((2, 4))).shape
+    (2, 5)
+    """
+
+    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, *,
+                 dtype: Any = np.float64, rng: Any = None):
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got {in1_features}")
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        rng = np.random.default_rng(rng)
+        bound = 1 / math.sqrt(in1_features)
+        self.weight = _uniform((out_features, in1_features, in2_features), bound, dtype, rng)
+        self.register_parameter("bias", _uniform((out_features,), bound, dtype, rng) if bias else None)
+
+    def forward(self, input1: Any, input2: Any) -> Any:
+        """Map arrays of shapes (..., in1_features), (..., in2_features) to (..., out_features)."""
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return what stands between the brackets of the layer's `repr`."""
+        return (f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+                f"out_features={self.out_features}, bias={has_bias(self)}")
 
 
 class Embedding(Module):
@@ -111,8 +168,7 @@ class Embedding(Module):
                  rng: Any = None):
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        rng = np.random.default_rng(rng)
-        self.weight = Parameter(_normal((num_embeddings, embedding_dim), 1.0, dtype, rng))
+        self.weight = init.normal_(Parameter(np.empty((num_embeddings, embedding_dim), dtype)), rng=rng)
 
     def forward(self, input: Any) -> Any:
         """Map an array of indices of any shape to the array of their vectors."""
@@ -123,17 +179,106 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}"
 
 
-def _uniform(shape: tuple[int, ...], bound: float, dtype: Any, rng: np.random.Generator) -> np.ndarray:
-    """Draw from the uniform distribution on [-bound, bound]; real and imaginary part alike."""
-    x = rng.uniform(-bound, bound, shape)
-    if np.issubdtype(dtype, np.complexfloating):
-        x = x + 1j * rng.uniform(-bound, bound, shape)
-    return x.astype(dtype)
+class LayerNorm(Module):
+    """Bring the entries of each sample to mean 0 and variance 1, then scale and shift each.
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple of int
+        The last dimensions of the input, over which mean and variance are taken.
+    eps : float
+        Added to the variance.
+    elementwise_affine : bool
+        Whether there is a scale.
+    bias : bool
+        Whether there is a shift too.
+    dtype : dtype, optional
+        float64 by default; float32 also.
+
+    Attributes
+    ----------
+    weight : array, shape normalized_shape, or None
+        The scale; starts as ones.
+    bias : array, shape normalized_shape, or None
+        The shift; starts as zeros.
+
+    Examples
+    --------
+    >>> layer = LayerNorm(2)
+    >>> layer
+    LayerNorm((2,), eps=1e-05, elementwise_affine=True, bias=True)
+    >>> layer(np.array([100.0, 300.0])).round(6)
+    array([-1.,  1.])
+    """
+
+    def __init__(self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True,
+                 bias: bool = True, *, dtype: Any = np.float64):
+        super().__init__()
+        self.normalized_shape = ((normalized_shape,) if isinstance(normalized_shape, int)
+                                 else tuple(normalized_shape))
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.register_parameter(
+            "weight", Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None)
+        self.register_parameter(
+            "bias", Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias
+            else None)
+
+    def forward(self, input: Any) -> Any:
+        """Map an array of shape (..., *normalized_shape) to one of its shape."""
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Return what stands between the brackets of the layer's `repr`."""
+        return (f"{self.normalized_shape}, eps={self.eps}, "
+                f"elementwise_affine={self.elementwise_affine}, bias={has_bias(self)}")
 
 
-def _normal(shape: tuple[int, ...], std: float, dtype: Any, rng: np.random.Generator) -> np.ndarray:
-    """Draw from the normal distribution of variance std^2, shared by real and imaginary part."""
-    if np.issubdtype(dtype, np.complexfloating):
-        half = std / math.sqrt(2)
-        return (rng.normal(0, half, shape) + 1j * rng.normal(0, half, shape)).astype(dtype)
-    return rng.normal(0, std, shape).astype(dtype)
+class Flatten(Module):
+    """Merge neighbouring dimensions into one.
+
+    Parameters
+    ----------
+    start_dim, end_dim : int
+        First and last dimension to merge; negative numbers count from the end.
+
+    Raises
+    ------
+    IndexError
+        When called, if there is no such dimension.
+    RuntimeError
+        When called, if the last comes before the first.
+
+    Examples
+    --------
+    >>> Flatten()(np.ones((2, 3, 4))).shape
+    (2, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input: Any) -> Any:
+        """Return the entries of `input` in the same order."""
+        shape, ndim = input.shape, max(input.ndim, 1)
+        for name, dim in (("start_dim", self.start_dim), ("end_dim", self.end_dim)):
+            if not -ndim <= dim < ndim:
+                raise IndexError(f"{name} must be from {-ndim} to {ndim - 1}, got {dim}")
+        start, end = self.start_dim % ndim, self.end_dim % ndim
+        if start > end:
+            raise RuntimeError(f"start_dim must not come after end_dim, got {self.start_dim} and "
+                               f"{self.end_dim} for {ndim} dimensions")
+        return input.reshape((*shape[:start], math.prod(shape[start:end + 1]), *shape[end + 1:]))
+
+    def extra_repr(self) -> str:
+        """Return what stands between the brackets of the layer's `repr`."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+def has_bias(layer: Module) -> bool:
+    """Return whether a layer has a bias, plain or parametrized, without computing it."""
+    return layer._parameters.get("bias", "parametrized") is not None
+
+
+def _uniform(shape: tuple[int, ...], bound: float, dtype: Any, rng: np.random.Generator) -> Parameter:
+    return init.uniform_(Parameter(np.empty(shape, dtype)), -bound, bound, rng=rng)

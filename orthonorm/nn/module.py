@@ -21,11 +21,10 @@ class IncompatibleKeys(NamedTuple):
 class RemovableHandle:
     """Returned by the ``register_*_hook`` methods; `remove` takes the hook away again."""
 
-    _ids = itertools.count()
-
     def __init__(self, hooks: dict):
         self._hooks = hooks
-        self.id = next(self._ids)
+        # Unlike a number, it meets no equal when it is unpickled in another process.
+        self.id = object()
 
     def remove(self) -> None:
         """Remove the hook. Removing it twice does nothing."""

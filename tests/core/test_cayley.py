@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from orthonorm.core import cayley
+from orthonorm.core.cayley import resolvent
 from tests import truth
 from tests.helpers import (
     SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample, shapes,
@@ -63,3 +64,33 @@ def test_nothing_n_by_n():
     Q, peak = peak_memory(cayley, X)
     assert peak < 20 * X.nbytes
     assert gram_error(Q) <= n**0.5 * eps(float)
+
+
+# X that stand for an A of norm 1e4 with eigenvalues of order 1, so that I - A/2 has condition 1e4.
+def one_large_plane(shape, dtype):
+    n, k = shape
+    u, v = np.linalg.qr(sample((n, 2), seed=4))[0].T
+    u[k:] = 0
+    return (sample(shape) + 1e4 * (np.outer(u, v) - np.outer(v, u))[:, :k]).astype(dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(5, 5), (6, 4), (9, 2)], ids=str)
+def test_condition_of_a_large_matrix_costs_no_digits(shape, dtype):
+    X = one_large_plane(shape, dtype)
+    assert skew_norm(X) > 1e3
+    assert truth.error(cayley(X), truth.cayley(X)) <= 4 * eps(dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(5, 5), (6, 4), (9, 2), (2, 3, 2)], ids=str)
+def test_resolvent_solves_the_dense_system(shape, dtype):
+    X, G = sample(shape, dtype), sample((*shape[:-1], 3), dtype, 1)
+    J = resolvent(X, G)
+    assert J.dtype == dtype
+    for index in np.ndindex(shape[:-2]):
+        n, k = shape[-2:]
+        A = np.zeros((n, n), X.dtype)
+        A[:, :k] = np.tril(X[index])
+        A = A - A.conj().T
+        assert_within((np.eye(n) - A / 2) @ J[index], G[index].astype(A.dtype), 30 * eps(dtype))

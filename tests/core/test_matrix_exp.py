@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from orthonorm.core import matrix_exp
-from orthonorm.core.matrix_exp import balance, balanced_matrix, skew_matrix
+from orthonorm.core.matrices import skew_matrix
+from orthonorm.core.matrix_exp import balance, balanced_matrix
 from tests import truth
 from tests.helpers import (
     DTYPES, SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample,

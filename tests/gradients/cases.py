@@ -57,6 +57,14 @@ def times_completion(shape, dtype):
     return lambda X: multiply(base, np.sin(X))
 
 
+def upper_bound(shape, dtype):
+    return lambda W: gradients.spectral_norm_bounds(W, 2).upper
+
+
+def circular_upper_bound(shape, dtype):
+    return lambda W: gradients.circular_convolution_norm_bounds(W, 4, 2).upper
+
+
 def strictly_lower(X):
     """Mark the entries that the Householder map is differentiable in: below (right of) the diagonal."""
     tall = X.shape[-2] >= X.shape[-1]
@@ -83,6 +91,9 @@ TABLE = {
     "solve_upper_adjoint": (lambda shape, dtype: halves(solve_upper_adjoint), triangular_pair, SQUARES,
                             False),
     "spectral_normalize": (spectral, sample, SHAPES, False),
+    "spectral_norm_bounds": (upper_bound, sample, SHAPES + BATCHES, False),
+    "circular_convolution_norm_bounds": (circular_upper_bound, sample,
+                                         [(3, 2, 3), (2, 3, 2), (1, 1, 1), (2, 2, 2, 3)], False),
 }
 
 

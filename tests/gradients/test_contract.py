@@ -5,8 +5,9 @@ from autograd import grad, jacobian, make_jvp
 
 import orthonorm
 from orthonorm import core, gradients
+from orthonorm.core.cayley import is_large, schur_complement
 from orthonorm.gradients.exponential import expm
-from tests.differences import against, close, gradient, real_inner, single
+from tests.differences import CHECKS, against, close, gradient, real_inner, single
 from tests.gradients.cases import COMPLEX, REAL, TABLE, Case
 from tests.helpers import (
     DTYPES, EMPTY_SHAPES, assert_within, eps, is_complex, sample, with_signs,
@@ -20,8 +21,10 @@ every_function = pytest.mark.parametrize("name, dtype", NAMES_AND_DTYPES,
 
 
 def test_the_names_are_those_of_core():
-    # A completion is the base of a trivialization, a constant.
-    assert set(core.__all__) - {"complete"} <= set(gradients.__all__)
+    # Bases, random starts, and what there is to check with: constants to every derivative.
+    constants = {"circular_convolution_singular_values", "complete", "convolution_matrix", "haar",
+                 "torus"}
+    assert set(core.__all__) - constants <= set(gradients.__all__)
 
 
 @every_function
@@ -58,8 +61,8 @@ def test_single_precision_stays(name, dtype, wide_cotangent):
     weight = np.ones(1, REAL if wide_cotangent else np.float32)
     g = grad(lambda X: np.sum(weight * np.real(case.f(X))))(case.X)
     assert g.dtype == single(dtype)
-    _, tangent = make_jvp(case.f)(case.X)(case.X)
-    assert tangent.dtype == single(dtype)
+    value, tangent = make_jvp(case.f)(case.X)(case.X)
+    assert tangent.dtype == value.dtype and tangent.real.dtype == np.float32
 
 
 @pytest.mark.parametrize("name", ["matrix_exp", "cayley"])
@@ -171,3 +174,13 @@ def test_gradient_is_tangent_to_the_frames():
         X = with_signs(sample((6, 3)))
         Q, dQ = make_jvp(getattr(orthonorm.gradients, name))(X)(sample((6, 3), seed=1))
         close(Q.T @ dQ, -(Q.T @ dQ).T)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("dtype", [REAL, COMPLEX])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2), (2, 7), (2, 5, 2)], ids=str)
+def test_derivatives_of_cayley_of_large(shape, dtype, check):
+    X = 30 * sample(shape, dtype)
+    tall = X if shape[-2] >= shape[-1] else X.swapaxes(-1, -2)
+    assert is_large(schur_complement(tall))
+    CHECKS[check](lambda X: 50 * gradients.cayley(X), X)  # the derivatives are of order 1 / 50

@@ -163,3 +163,80 @@ def test_tanh():
                                    * np.sign(X), rtol=1e-15)
         assert tanh(X.astype(np.float32)).dtype == np.float32
     np.testing.assert_allclose(grad(F.tanh)(0.5), 1 / np.cosh(0.5) ** 2, rtol=1e-15)
+
+
+# -- the other layers are their functions --------------------------------------------------------------
+
+def test_activation_layers_pass_their_arguments_on():
+    x = random(3, 4)
+    for layer, expected in [
+            (nn.LeakyReLU(), F.leaky_relu(x)), (nn.LeakyReLU(0.3), F.leaky_relu(x, 0.3)),
+            (nn.Sigmoid(), F.sigmoid(x)), (nn.GELU(), F.gelu(x)), (nn.GELU("tanh"), F.gelu(x, "tanh")),
+            (nn.Softplus(), F.softplus(x)), (nn.Softplus(2.0, 0.5), F.softplus(x, 2.0, 0.5))]:
+        np.testing.assert_array_equal(layer(x), expected)
+    assert not np.array_equal(F.gelu(x), F.gelu(x, "tanh"))
+
+
+def test_bilinear_is_the_function():
+    layer = nn.Bilinear(3, 2, 4, rng=0)
+    x1, x2 = random(5, 3), random(5, 2)
+    np.testing.assert_array_equal(layer(x1, x2), F.bilinear(x1, x2, layer.weight, layer.bias))
+    bare = nn.Bilinear(3, 2, 4, bias=False, rng=0)
+    np.testing.assert_array_equal(bare(x1, x2), F.bilinear(x1, x2, layer.weight))
+    assert list(bare.state_dict()) == ["weight"]
+
+
+def test_bilinear_needs_inputs():
+    with pytest.raises(ValueError, match="in1_features must be > 0, but got 0"):
+        nn.Bilinear(0, 2, 3)
+
+
+@pytest.mark.parametrize("options, names", [
+    ({}, ["weight", "bias"]), ({"bias": False}, ["weight"]), ({"elementwise_affine": False}, [])])
+def test_layer_norm_is_the_function(options, names):
+    layer = nn.LayerNorm((2, 3), 0.1, **options)
+    assert list(layer.state_dict()) == names
+    for parameter in layer.parameters():
+        parameter.data = random(2, 3)
+    x = random(4, 2, 3)
+    np.testing.assert_array_equal(layer(x), F.layer_norm(x, (2, 3), layer.weight, layer.bias, 0.1))
+
+
+@pytest.mark.parametrize("start, end, shape", [
+    (1, -1, (2, 60)), (0, -1, (120,)), (1, 2, (2, 12, 5)), (-2, -1, (2, 3, 20)), (2, 2, (2, 3, 4, 5))])
+def test_flatten(start, end, shape):
+    x = random(2, 3, 4, 5)
+    flat = nn.Flatten(start, end)(x)
+    assert flat.shape == shape
+    np.testing.assert_array_equal(flat.ravel(), x.ravel())
+
+
+def test_flatten_of_empty_and_scalar():
+    assert nn.Flatten()(np.zeros((0, 3, 4))).shape == (0, 12)
+    assert nn.Flatten(0)(np.array(1.0)).shape == (1,)
+
+
+@pytest.mark.parametrize("start, end, error, message", [
+    (3, -1, IndexError, "start_dim must be from -2 to 1, got 3"),
+    (1, 2, IndexError, "end_dim must be from -2 to 1, got 2"),
+    (1, 0, RuntimeError, "start_dim must not come after end_dim")])
+def test_flatten_refuses_dimensions_that_are_not_there(start, end, error, message):
+    with pytest.raises(error, match=message):
+        nn.Flatten(start, end)(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("layer, text", [
+    (nn.LayerNorm(5), "LayerNorm((5,), eps=1e-05, elementwise_affine=True, bias=True)"),
+    (nn.LayerNorm((2, 3), elementwise_affine=False),
+     "LayerNorm((2, 3), eps=1e-05, elementwise_affine=False, bias=False)"),
+    (nn.LayerNorm(5, bias=False), "LayerNorm((5,), eps=1e-05, elementwise_affine=True, bias=False)"),
+    (nn.GELU(), "GELU(approximate='none')"), (nn.GELU("tanh"), "GELU(approximate='tanh')"),
+    (nn.Softplus(2, 10), "Softplus(beta=2, threshold=10)"),
+    (nn.Softplus(), "Softplus(beta=1.0, threshold=20.0)"),
+    (nn.LeakyReLU(0.2), "LeakyReLU(negative_slope=0.2)"), (nn.Sigmoid(), "Sigmoid()"),
+    (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),
+    (nn.Bilinear(2, 3, 4, bias=False),
+     "Bilinear(in1_features=2, in2_features=3, out_features=4, bias=False)"),
+])
+def test_repr_is_pytorchs(layer, text):
+    assert repr(layer) == text

@@ -13,6 +13,7 @@ from ...gradients.completion import multiply
 from ...gradients.householder import base_times_householder
 from ...gradients.rules import cast
 from ..module import Module, fitted
+from .convolution_norm import ConvolutionSpectralNorm, check_iterations
 from .parametrize import is_parametrized, register_parametrization
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
@@ -22,7 +23,7 @@ ORTHOGONAL_MAPS = {
     "cayley": gradients.cayley,
     "householder": gradients.householder,
 }
-
+STARTS = {"haar": core.haar, "torus": core.torus}
 
 LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 
@@ -32,7 +33,8 @@ LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 # ---------------------------------------------------------------------------------------------------
 
 def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None = None, *,
-               use_trivialization: bool = True, rng: Any = None) -> Module:
+               use_trivialization: bool = True, start: str | None = None,
+               rng: Any = None) -> Module:
     r"""Keep a matrix, or each matrix of a stack, orthogonal (unitary where it is complex).
 
     Parameters
@@ -48,8 +50,13 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     use_trivialization : bool
         Multiply the map by an orthogonal ``base``, so that training starts where the map is best
         behaved, at the identity: the dynamic trivialization of [1]_.
+    start : {"haar", "torus"}, optional
+        Start from a random matrix instead of the present weight: "haar" is uniform among all
+        (:func:`orthonorm.core.haar`), "torus" a block-diagonal rotation by uniform angles
+        (:func:`orthonorm.core.torus`), for square matrices.
     rng : None, int or numpy.random.Generator
-        Of no effect: nothing is drawn. (PyTorch completes its base with random columns.)
+        Draws the `start`. Without one nothing is drawn. (PyTorch completes its base with random
+        columns.)
 
     Returns
     -------
@@ -61,7 +68,9 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     ValueError
         If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
         `orthogonal_map` is not one of the three; if it is "householder" and the tensor complex, or
-        parametrized already (the diagonal of what it maps must hold signs).
+        parametrized already (the diagonal of what it maps must hold signs); if `start` is not one of
+        the two, is "torus" for a matrix that is not square, or cannot be reached: on top of another
+        parametrization, and with "matrix_exp" or "cayley" without trivialization.
 
     Notes
     -----
@@ -76,9 +85,9 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     them. Both are read, whatever n is. An n x n base with another completion, PyTorch's, is used as
     it is, at the cost of an n x n product.
 
-    Start: with trivialization, or with "householder", the present weight if it is orthogonal, else
-    the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient weight
-    this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the present weight.
+    Default start: with trivialization, or with "householder", the present weight if it is orthogonal,
+    else the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient
+    weight this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the present weight.
 
     Assigning, ``module.weight = Q``, sets the weight to Q, or to its orthogonal factor.
 
@@ -104,13 +113,17 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     >>> bool(np.linalg.norm(Q.T @ Q - np.eye(20)) < 1e-13)
     True
     """
+    on_top = is_parametrized(module, name)
+    if start not in (None, *STARTS):
+        raise ValueError(f'start has to be None, "haar" or "torus". Got: {start}')
+    if start is not None and on_top:
+        raise ValueError(f"start={start!r} is for the first parametrization of {name}")
     weight = _tensor(module, name)
     if np.ndim(weight) < 2:
         raise ValueError(
             f"Expected a matrix or batch of matrices. Got a tensor of {np.ndim(weight)} dimensions."
         )
     weight = as_matrices(gradients.stop_gradient(weight), name)
-    on_top = is_parametrized(module, name)
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
         smooth = square or np.iscomplexobj(weight) or on_top
@@ -122,7 +135,15 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     if on_top and orthogonal_map == "householder":
         raise ValueError(f'orthogonal_map "householder" cannot follow another parametrization of '
                          f'{name}: the diagonal must hold signs. Use "matrix_exp" or "cayley"')
-    return register_parametrization(module, name, parametrization, unsafe=True)
+    if start is None:
+        return register_parametrization(module, name, parametrization, unsafe=True)
+    if not use_trivialization and orthogonal_map != "householder":
+        raise ValueError(f'start={start!r} with orthogonal_map "{orthogonal_map}" needs '
+                         "use_trivialization=True: the map alone does not reach every matrix")
+    Q = STARTS[start](weight.shape, weight.dtype, rng)
+    register_parametrization(module, name, parametrization, unsafe=True)
+    setattr(module, name, Q)
+    return module
 
 
 class _Orthogonal(Module):
@@ -142,6 +163,15 @@ class _Orthogonal(Module):
         self._factored: tuple[Any, Any] = None, None
         if use_trivialization:
             self.register_buffer("base", None)
+
+    def __getstate__(self) -> Any:
+        # What is found again from the base need not be pickled.
+        return {**super().__getstate__(), "_factored": (None, None)}  # type: ignore[dict-item]
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+        if self._buffers.get("base") is not None:
+            _read_only(self._buffers["base"])  # an array's copy is writable
 
     @property
     def base(self) -> Any:
@@ -214,7 +244,7 @@ class _Orthogonal(Module):
                       self._buffers[name].dtype)
         frame = base[..., :k]
         if n == k or base.shape == square and not _is_completion(base, frame):
-            return base
+            return _read_only(base)
         if not is_orthonormal(frame, tolerance=1e-3):
             raise ValueError(f"{key} must have orthonormal columns where it is not square")
         return _read_only(frame.copy())
@@ -235,7 +265,8 @@ def _read_only(array: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------
 
 def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int = 1,
-                  eps: float = 1e-12, dim: int | None = None, *, rng: Any = None) -> Module:
+                  eps: float = 1e-12, dim: int | None = None, *, input_size: Any = None,
+                  rng: Any = None) -> Module:
     r"""Divide a weight by an estimate of its largest singular value.
 
     Parameters
@@ -252,6 +283,9 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
         Norms smaller than this are replaced by it.
     dim : int, optional
         The dimension of the outputs. Default: 0, and 1 for transposed convolutions.
+    input_size : int or tuple of int, optional
+        Size in space of the inputs of a convolution, such as (32, 32). With it the weight is divided
+        by the norm of the layer's linear map, not by that of the reshaped weight.
     rng : None, int or numpy.random.Generator
         Chooses the start of the power iteration.
 
@@ -263,9 +297,13 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     Raises
     ------
     ValueError
-        If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive.
+        If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive;
+        if `input_size` is given for something else than the weight of a convolution, or with `dim`.
     IndexError
         If `dim` is out of range.
+    RuntimeError, TypeError
+        If `input_size` is not one positive number for each dimension of space, or smaller than the
+        kernel.
 
     Notes
     -----
@@ -278,10 +316,25 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
 
     Assigning, ``module.weight = W``, sets ``original``.
 
+    *Convolutions.* The norm of the reshaped weight is not that of the layer, which also depends on
+    how often an input entry is met: on padding, stride, dilation and the size of the input. For a
+    3 x 3 kernel of stride 1 the layer's norm may be up to 3 times as large. With `input_size` the
+    iteration runs with the convolution A_W itself and its adjoint [2]_,
+
+    .. math:: u \leftarrow \frac{A_W v}{\|A_W v\|}, \qquad
+              v \leftarrow \frac{A_W^H u}{\|A_W^H u\|}, \qquad \sigma = u^H (A_W v),
+
+    ``_u`` and ``_v`` having the shapes of an output and of an input without batch, and the layer
+    without its bias has a norm near 1 at that size. Many singular values are close to the largest, so
+    that the estimate, always too small, comes near it slowly: give more iterations where that matters,
+    and see :func:`orthonorm.core.circular_convolution_norm_bounds` for a bound from above.
+
     References
     ----------
     .. [1] T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, "Spectral normalization for generative
        adversarial networks", ICLR 2018.
+    .. [2] H. Gouk, E. Frank, B. Pfahringer, M. J. Cree, "Regularisation of neural networks by
+       enforcing Lipschitz continuity", Machine Learning 110 (2021); arXiv:1804.04368 (2018).
 
     Examples
     --------
@@ -298,8 +351,17 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     )
     >>> bool(abs(np.linalg.norm(layer.weight, 2) - 1) < 0.05)
     True
+
+    A critic's layer whose outputs never differ by more than its inputs do:
+
+    >>> layer = spectral_norm(nn.Conv2d(3, 16, 3, padding=1, rng=0), input_size=(8, 8), rng=0)
+    >>> layer.parametrizations.weight[0]._v.shape
+    (3, 8, 8)
     """
     weight = _tensor(module, name)
+    if input_size is not None:
+        return register_parametrization(module, name, ConvolutionSpectralNorm(
+            module, name, n_power_iterations, eps, dim, input_size, rng))
     if dim is None:
         dim = 1 if getattr(module, "transposed", False) else 0  # transposed convolutions say so
     parametrization = _SpectralNorm(weight, n_power_iterations, dim, eps, rng=rng)
@@ -319,11 +381,7 @@ class _SpectralNorm(Module):
                 f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
                 f"{dim})"
             )
-        if n_power_iterations <= 0:
-            raise ValueError(
-                "Expected n_power_iterations to be positive, but got "
-                f"n_power_iterations={n_power_iterations}"
-            )
+        check_iterations(n_power_iterations)
         self.dim = dim % ndim
         self.eps = eps
         self.n_power_iterations = n_power_iterations

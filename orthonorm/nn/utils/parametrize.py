@@ -3,6 +3,9 @@
 Registering a parametrization f on ``module.weight`` moves the parameter to
 ``module.parametrizations.weight.original`` and changes the module's class to one whose ``weight`` is
 ``f(original)``. Several parametrizations on one tensor are applied in the order of registration.
+
+A parametrized module can be copied, pickled and sent to another process like any other; PyTorch
+leaves it at state dicts. What unpickles it finds the class by the name of the one it was made from.
 """
 import functools
 from collections.abc import Sequence
@@ -243,11 +246,11 @@ class _Parametrized:
         _forget_cached(self, name)  # type: ignore[arg-type]
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._modules["parametrizations"]})
+        return sorted({*super().__dir__(), *self._modules.get("parametrizations", ())})
 
     def __reduce__(self) -> tuple:
         # The class is made at run time: copy and pickle find it through the one it was made from.
-        return _new_parametrized, (type(self).__mro__[2],), self.__dict__
+        return _new_parametrized, (type(self).__mro__[2],), self.__getstate__()
 
 
 @functools.cache
@@ -357,8 +360,7 @@ def _register_first(module: Module, name: str, parametrization: Module, unsafe: 
     parametrization_list = ParametrizationList([parametrization], original, unsafe=unsafe)
     delattr(module, name)
     if not is_parametrized(module):
-        parametrized = _parametrized_class(type(module))  # type: ignore[arg-type]
-        module.__class__ = parametrized
+        module.__class__ = _parametrized_class(type_before_parametrizations(module))
         module.parametrizations = ModuleDict()
     module.parametrizations.register_module(name, parametrization_list)
 

@@ -1,105 +1,21 @@
-"""What is compared with PyTorch: families of cases, each a program with options and inputs."""
+"""Cases of the parametrizations: orthogonal, spectral_norm, weight_norm, and chains of them."""
 import itertools
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from .case import COMPLEX, REAL, Case
 
 SHAPES = {
     "square": (6, 6), "tall": (9, 4), "wide": (4, 9), "batched": (3, 5, 4), "1x1": (1, 1),
     "column": (5, 1),
 }
-REAL = ("float32", "float64")
-COMPLEX = ("complex64", "complex128")
 MAPS = {"matrix_exp": REAL + COMPLEX, "cayley": REAL + COMPLEX, "householder": REAL}
 
 
-@dataclass(frozen=True)
-class Case:
-    """One comparison.
-
-    Parameters
-    ----------
-    family : str
-        The row of the report it counts in.
-    name : str
-        Unique in its family and dtype.
-    program : str
-        Name of a function of :mod:`.programs`.
-    dtype : str
-    shapes : dict of str to tuple
-        The inputs to draw. The name says how: see :meth:`draw`.
-    options : dict
-        What else the program gets.
-    scale : float
-        Of the input X: the norm of the skew matrix it stands for; for reflectors, of its entries,
-        times the root of the larger dimension.
-    """
-
-    family: str
-    name: str
-    program: str
-    dtype: str
-    shapes: dict[str, tuple[int, ...]]
-    options: dict[str, Any] = field(default_factory=dict)
-    scale: float = 1.0
-
-    @property
-    def id(self) -> str:
-        """The name of the case in the recording."""
-        return f"{self.family}/{self.dtype}/{self.name}"
-
-    def draw(self, seed: int) -> dict[str, np.ndarray]:
-        """Draw the inputs: orthonormal where the name starts with Q, unit vectors for u and v.
-
-        Parameters
-        ----------
-        seed : int
-
-        Returns
-        -------
-        dict of str to ndarray
-        """
-        rng = np.random.default_rng([seed, zlib.crc32(self.id.encode())])
-        return {name: self._draw_one(name, shape, rng).astype(self.dtype)
-                for name, shape in self.shapes.items()}
-
-    def _draw_one(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        x = rng.standard_normal(shape)
-        if self.dtype in COMPLEX:
-            x = x + 1j * rng.standard_normal(shape)
-        if name.startswith("Q"):
-            wide = shape[-2] < shape[-1]
-            Q = np.linalg.qr(np.swapaxes(x, -1, -2) if wide else x)[0]
-            return np.swapaxes(Q, -1, -2) if wide else Q
-        # A clear largest singular value, not orthogonal to the start: where power iteration has to
-        # choose between directions, it multiplies the rounding errors of both libraries.
-        if name == "W":
-            return x + 1
-        if name in ("u", "v"):
-            return (x / 2 + 1) / np.linalg.norm(x / 2 + 1)
-        if name == "X" and self.options["orthogonal_map"] == "householder":
-            x = x * self.scale / np.sqrt(max(shape[-2:]))
-            i = np.arange(min(shape[-2:]))
-            x[..., i, i] = rng.choice([-1.0, 1.0], size=x[..., i, i].shape)
-        elif name == "X":
-            x = x * self.scale / max(_skew_norm(x), 1e-6)
-        return x
-
-
-def _skew_norm(X: np.ndarray) -> float:
-    """Return the largest spectral norm of the skew-Hermitian matrices that X stands for."""
-    tall = X if X.shape[-2] >= X.shape[-1] else np.swapaxes(X, -1, -2)
-    n, k = tall.shape[-2:]
-    L = np.zeros(tall.shape[:-2] + (n, n), X.dtype)
-    L[..., :k] = np.tril(tall)
-    return np.linalg.norm(L - np.swapaxes(L.conj(), -1, -2), 2, axis=(-2, -1)).max()
-
-
-def all_cases() -> Iterator[Case]:
-    """Yield every case of every family."""
+def parametrization_cases() -> Iterator[Case]:
+    """Yield the cases of every family of this file."""
     yield from orthogonal_maps()
     yield from assignments()
     yield from spectral_norms()

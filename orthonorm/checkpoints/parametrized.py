@@ -1,0 +1,345 @@
+"""The weights behind the entries of a state dict that parametrizations leave there.
+
+Which parametrization it was is not in the file, but the names of its arrays tell::
+
+    parametrizations.weight.original                      one parameter, or
+    parametrizations.weight.original0, original1          weight_norm's length and direction
+    parametrizations.weight.0.base                        orthogonal, with trivialization
+    parametrizations.weight.0._u, 0._v                    spectral_norm
+    parametrizations.weight.1._u, 1._v                    the second of a chain
+
+Orthogonal without trivialization leaves nothing but ``original``, as any parametrization of the
+user's own may: then it has to be said. The last ones of a chain, if they keep nothing, cannot be seen.
+"""
+import math
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import numpy as np
+
+from ..core.spectral import estimate_sigma
+from ..nn.module import Module
+from ..nn.parameter import Parameter
+from ..nn.utils import parametrizations
+from .formats import Arrays, CheckpointError
+
+LONGEST_CHAIN = 20
+PART = re.compile(r"(?P<prefix>(?:.*?\.)??)parametrizations\.(?P<tensor>[^.]+)\."
+                  r"(?P<part>original\d*|\d+\..+|parametrizations\..+)")
+
+
+class Unidentified(CheckpointError):
+    """The file does not say which parametrization it was."""
+
+
+@dataclass
+class Step:
+    """What one parametrization of a tensor made.
+
+    Attributes
+    ----------
+    kind : {"orthogonal", "spectral_norm", "weight_norm"}
+    setting : str
+        What the file left open: the map, or dim.
+    weight : ndarray
+        The result.
+    matrices : ndarray, shape (..., n, k)
+        The same, seen as the matrix, or stack of matrices, that the parametrization sees.
+    estimate : float or None
+        Of spectral_norm, :math:`|u^H W v|`, by which it divided.
+    zero_slices : int
+        Of weight_norm, how many slices have no direction. PyTorch makes NaN of them.
+    """
+
+    kind: str
+    setting: str
+    weight: np.ndarray
+    matrices: np.ndarray
+    estimate: float | None = None
+    zero_slices: int = 0
+
+
+def grouped(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Arrays]:
+    """Gather the entries of each parametrized tensor under the name of the tensor.
+
+    Parameters
+    ----------
+    state_dict : dict of str to ndarray
+
+    Returns
+    -------
+    dict
+        From the name of each tensor to its array, or, for a parametrized one, to a dict of its parts.
+
+    Raises
+    ------
+    CheckpointError
+        If a tensor is there both ways.
+
+    Examples
+    --------
+    >>> grouped({"0.parametrizations.weight.original": np.ones((2, 2)), "0.bias": np.zeros(2)})
+    {'0.weight': {'original': array([[1., 1.],
+           [1., 1.]])}, '0.bias': array([0., 0.])}
+    """
+    tensors: dict[str, np.ndarray | Arrays] = {}
+    for key, array in state_dict.items():
+        match = PART.fullmatch(key)
+        name = match["prefix"] + match["tensor"] if match else key
+        if name in tensors and not (match and isinstance(tensors[name], dict)):
+            raise CheckpointError(f"{name} is there twice, parametrized and not")
+        if match:
+            tensors.setdefault(name, {})[match["part"]] = array
+        else:
+            tensors[name] = array
+    return tensors
+
+
+def rebuild(parts: Arrays, orthogonal_map: str | None = None) -> list[Step]:
+    """Compute a parametrized tensor, one step for each parametrization of its chain.
+
+    Parameters
+    ----------
+    parts : dict of str to ndarray
+        From :func:`grouped`.
+    orthogonal_map : str, optional
+        The map of orthogonal weights; by default PyTorch's default for the shape and dtype. Without
+        it, an ``original`` alone is not taken for an orthogonal weight.
+
+    Returns
+    -------
+    list of Step
+        The last one's weight is the tensor, in evaluation mode.
+
+    Raises
+    ------
+    Unidentified
+        If the parts leave open which parametrization it was.
+    CheckpointError
+        If the parts do not fit together, or hold NaN or infinity.
+    """
+    originals, buffers = _by_position(parts, orthogonal_map)
+    steps: list[Step] = []
+    for position in range(1 + max(buffers, default=0)):
+        kept = buffers.get(position, {})
+        try:
+            with warnings.catch_warnings(action="ignore"):  # the result tells what went wrong
+                if position == 0 and "original" not in originals:
+                    steps.append(_weight_norm(originals, kept))
+                else:
+                    X = steps[-1].weight if steps else originals["original"]
+                    steps.append(_step(X, kept, orthogonal_map))
+        except CheckpointError:
+            raise
+        except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(" ".join(str(error).split())) from error
+    return steps
+
+
+def _by_position(parts: Arrays, orthogonal_map: str | None) -> tuple[Arrays, dict[int, Arrays]]:
+    """Sort the parts into the originals and what each parametrization of the chain keeps."""
+    originals: Arrays = {}
+    buffers: dict[int, Arrays] = {}
+    for name, array in grouped(parts).items():
+        if isinstance(array, dict):  # an original that is parametrized itself
+            array = rebuild(array, orthogonal_map)[-1].weight
+        if array.dtype == np.float16:
+            array = array.astype(np.float32)
+        position, _, buffer = name.partition(".")
+        if buffer:
+            buffers.setdefault(int(position), {})[buffer] = array
+        else:
+            originals[name] = array
+    if max(buffers, default=0) > LONGEST_CHAIN or "original" in originals and len(originals) > 1:
+        raise CheckpointError(f"no chain of parametrizations has the parts {', '.join(parts)}")
+    return originals, buffers
+
+
+def _step(X: np.ndarray, buffers: Arrays, orthogonal_map: str | None) -> Step:
+    if buffers.keys() == {"_u", "_v"}:
+        return _spectral_norm(X, **buffers)
+    if buffers.keys() == {"base"}:
+        return _orthogonal(X, orthogonal_map, buffers["base"])
+    if not buffers and orthogonal_map and X.ndim > 1:
+        return _orthogonal(X, orthogonal_map)
+    if buffers:
+        raise Unidentified(f"its parametrization is not known here, and has {', '.join(buffers)}")
+    if X.ndim < 2:
+        raise Unidentified("its parametrization may be spectral_norm of a vector, or one of your own")
+    diagonal = np.abs(np.diagonal(X, axis1=-2, axis2=-1))
+    hint = " (its diagonal is all 1 and -1, as householder's)" if np.all(diagonal == 1) else ""
+    raise Unidentified(f"its parametrization may be orthogonal without trivialization{hint}, or one of "
+                       "your own: if it is orthogonal, say so with --orthogonal-map")
+
+
+def _computed(register: Callable[[Module], Any], start: np.ndarray, entries: Arrays) -> np.ndarray:
+    """Let the package itself compute a weight from the entries of a state dict."""
+    module = Module()
+    module.weight = Parameter(start)
+    register(module.eval())
+    module.load_state_dict({f"parametrizations.weight.{key}": x for key, x in entries.items()})
+    return np.array(module.weight)
+
+
+def _orthogonal(X: np.ndarray, orthogonal_map: str | None, base: np.ndarray | None = None) -> Step:
+    if X.ndim < 2:
+        raise CheckpointError(f"original has the shape {X.shape}, which is no matrix's")
+    *batch, n, k = X.shape
+    entries = {"original": X}
+    if base is not None:
+        # Of the base, PyTorch stores all columns; the first k, which are enough, are another form.
+        if base.shape not in ((*batch, max(n, k), columns) for columns in (max(n, k), min(n, k))):
+            raise CheckpointError(f"a base of the shape {base.shape} does not fit {X.shape}")
+        entries["0.base"] = base
+    orthogonal_map = orthogonal_map or (
+        "matrix_exp" if n == k or np.iscomplexobj(X) else "householder")
+
+    def register(module: Module) -> None:
+        parametrizations.orthogonal(module, orthogonal_map=orthogonal_map,
+                                    use_trivialization=base is not None, rng=0)
+
+    start = np.broadcast_to(np.eye(n, k, dtype=X.dtype), X.shape)
+    weight = _computed(register, start, entries)
+    return Step("orthogonal", orthogonal_map, weight, weight)
+
+
+def _spectral_norm(X: np.ndarray, _u: np.ndarray, _v: np.ndarray) -> Step:
+    if X.ndim > 2 and _u.ndim == _v.ndim == X.ndim - 1:
+        raise Unidentified("it is spectral_norm of a convolution on inputs of the size "
+                           f"{'x'.join(map(str, _v.shape[1:]))}, whose stride and padding are not in "
+                           "the file")
+    fitting = [dim for dim, size in enumerate(X.shape)
+               if (size,) == _u.shape and (X.size // max(size, 1),) == _v.shape]
+    if not fitting:
+        raise CheckpointError(f"_u of {_u.shape} and _v of {_v.shape} fit no dimension of {X.shape}")
+    estimates = [abs(np.vdot(_u, as_matrix(X, dim) @ _v)) for dim in fitting]
+    # Where the lengths fit several, the vectors were made for the one they come near the norm in.
+    dim = fitting[int(np.argmax(estimates))]
+
+    def register(module: Module) -> None:
+        parametrizations.spectral_norm(module, dim=dim, rng=0)
+
+    weight = _computed(register, X, {"original": X, "0._u": _u, "0._v": _v})
+    others = f" of {', '.join(map(str, fitting))} that fit" if len(fitting) > 1 else ""
+    return Step("spectral_norm", f"dim {dim}{others}", weight, as_matrix(weight, dim),
+                estimate=float(abs(estimate_sigma(as_matrix(X, dim), _u, _v))))
+
+
+def _weight_norm(originals: Arrays, buffers: Arrays) -> Step:
+    if originals.keys() != {"original0", "original1"} or buffers:
+        raise Unidentified("its parametrization is not known here, and has "
+                           f"{', '.join([*originals, *buffers])}")
+    g, v = originals["original0"], originals["original1"]
+    lengths = [(dim, tuple(size if i == dim else 1 for i in range(v.ndim)))
+               for dim, size in enumerate(v.shape)]
+    dims: list[int | None] = [dim for dim, shape in lengths if shape == g.shape]
+    dims += [None] if g.shape == () else []
+    if not dims:
+        raise Unidentified(f"its parametrization is not known here, and has original0 of {g.shape} and "
+                           f"original1 of {v.shape}")
+    dim = dims[0]  # where several fit, they are all of length 1, and the norm is the same
+
+    def register(module: Module) -> None:
+        parametrizations.weight_norm(module, dim=dim)
+
+    weight = _computed(register, v, {"original0": g, "original1": v})
+    slices = v.reshape(1, -1) if dim is None else as_matrix(v, dim)
+    return Step("weight_norm", f"dim {dim}", weight, as_matrix(weight),
+                zero_slices=int(np.count_nonzero(~slices.any(axis=1))))
+
+
+def as_matrix(weight: np.ndarray, dim: int = 0) -> np.ndarray:
+    """See a tensor as the matrix whose rows are `dim`, as spectral_norm does.
+
+    Parameters
+    ----------
+    weight : ndarray, not empty, of one dimension or more
+    dim : int
+
+    Returns
+    -------
+    ndarray, shape (weight.shape[dim], the product of the others)
+    """
+    n = weight.shape[dim]
+    return np.moveaxis(weight, dim, 0).reshape(n, math.prod(weight.shape) // max(n, 1))
+
+
+def plain_weights(state_dict: Mapping[str, Any],
+                  orthogonal_map: str | Mapping[str, str] | None = None) -> Arrays:
+    """Compute every parametrized weight of a state dict, for a model without parametrizations.
+
+    Parameters
+    ----------
+    state_dict : dict of str to array_like
+        With PyTorch's keys.
+    orthogonal_map : str, or dict of str to str, optional
+        The map of the orthogonal weights: one name for all, or a dict from the names of tensors, such
+        as ``0.weight``, the name ``""`` standing for all others. By default PyTorch's default for the
+        shape and dtype.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The entries that are not parametrized as they are; each other tensor under its own name, with
+        the value it has in evaluation mode. From float16 a computed weight is float32.
+
+    Raises
+    ------
+    CheckpointError
+        If a tensor cannot be computed.
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> from orthonorm.nn.utils.parametrizations import spectral_norm
+    >>> layer = spectral_norm(nn.Linear(3, 2, rng=0), rng=0).eval()
+    >>> weights = plain_weights(layer.state_dict())
+    >>> sorted(weights)
+    ['bias', 'weight']
+    >>> np.array_equal(weights["weight"], layer.weight)
+    True
+    """
+    tensors = grouped({key: np.asarray(x) for key, x in state_dict.items()})
+    maps = maps_of(tensors, orthogonal_map)
+    weights = {}
+    for name, tensor in tensors.items():
+        try:
+            weights[name] = (rebuild(tensor, maps[name])[-1].weight if isinstance(tensor, dict)
+                             else tensor)
+        except CheckpointError as error:
+            raise CheckpointError(f"{name} cannot be computed: {error}") from error
+    return weights
+
+
+def maps_of(tensors: Mapping[str, np.ndarray | Arrays],
+            orthogonal_map: str | Mapping[str, str] | None) -> dict[str, str | None]:
+    """Return the map that was said for each parametrized tensor, or None.
+
+    Parameters
+    ----------
+    tensors : dict
+        From :func:`grouped`.
+    orthogonal_map : str, dict of str to str, or None
+        As :func:`plain_weights` takes it.
+
+    Returns
+    -------
+    dict of str to str or None
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such map, or no such parametrized tensor.
+    """
+    said = {"": orthogonal_map} if isinstance(orthogonal_map, str) else dict(orthogonal_map or {})
+    parametrized = [name for name, tensor in tensors.items() if isinstance(tensor, dict)]
+    for name, wanted in said.items():
+        if wanted not in parametrizations.ORTHOGONAL_MAPS:
+            raise CheckpointError(f"orthogonal_map has to be one of "
+                                  f"{', '.join(parametrizations.ORTHOGONAL_MAPS)}, got {wanted}")
+        if name and name not in parametrized:
+            raise CheckpointError(f"orthogonal_map is said for {name}, which is not parametrized here")
+    return {name: said.get(name, said.get("")) for name in parametrized}

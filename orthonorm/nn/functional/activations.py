@@ -1,0 +1,193 @@
+r"""Functions of each entry alone.
+
+autograd's own rules do not serve here: that of tanh overflows (it divides by cosh^2), and that of
+``where`` turns float32 gradients into float64.
+"""
+import math
+from typing import Any, Callable
+
+import autograd.numpy as np
+from autograd.extend import defjvp, defvjp, primitive
+from scipy import special
+
+from .arrays import as_array
+
+__all__ = ["gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh"]
+
+
+def _entrywise(function: Callable, derivative: Callable) -> Callable:
+    """Make a primitive y = function(x, ...) with dy/dx = derivative(y, x, ...), differentiable too."""
+    f = primitive(function)
+    defvjp(f, lambda y, x, *args: lambda g: g * derivative(y, x, *args), argnums=(0,))
+    defjvp(f, lambda g, y, x, *args: g * derivative(y, x, *args), argnums=(0,))
+    return f
+
+
+def relu(input: Any) -> Any:
+    """Apply max(x, 0), with derivative 0 at 0 as in PyTorch.
+
+    Parameters
+    ----------
+    input : array
+
+    Returns
+    -------
+    array, of the shape of `input`
+
+    Examples
+    --------
+    >>> relu(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+    return _relu(input)
+
+
+_relu = _entrywise(lambda x: np.maximum(x, 0), lambda y, x: x > 0)
+
+
+def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
+    """Apply x where x > 0 and `negative_slope` x elsewhere, 0 included.
+
+    Parameters
+    ----------
+    input : array
+    negative_slope : float
+
+    Returns
+    -------
+    array, of the shape of `input`
+
+    Examples
+    --------
+    >>> leaky_relu(np.array([-1.0, 0.0, 2.0]), 0.1)
+    array([-0.1,  0. ,  2. ])
+    """
+    return _leaky_relu(as_array(input), negative_slope)
+
+
+_leaky_relu = _entrywise(lambda x, slope: np.where(x > 0, x, slope * x),
+                         lambda y, x, slope: np.where(x > 0, 1, slope).astype(y.dtype))
+
+
+def tanh(input: Any) -> Any:
+    """Apply the hyperbolic tangent.
+
+    Parameters
+    ----------
+    input : array
+
+    Returns
+    -------
+    array, of the shape of `input`
+
+    Examples
+    --------
+    >>> tanh(np.array([0.0, np.inf]))
+    array([0., 1.])
+    """
+    return _tanh(input)
+
+
+_tanh = _entrywise(np.tanh, lambda y, x: 1 - y * y)
+
+
+def sigmoid(input: Any) -> Any:
+    r"""Apply the logistic function :math:`\sigma(x) = 1 / (1 + e^{-x})`.
+
+    Parameters
+    ----------
+    input : array of float
+
+    Returns
+    -------
+    array, of the shape of `input`
+
+    Notes
+    -----
+    The derivative is computed as :math:`\sigma(x) \, \sigma(-x)`, which loses no digits for large x.
+
+    Examples
+    --------
+    >>> sigmoid(np.array([-1e4, 0.0, 1e4]))
+    array([0. , 0.5, 1. ])
+    """
+    return _sigmoid(input)
+
+
+_sigmoid: Callable = _entrywise(special.expit, lambda y, x: y * _sigmoid(-x))
+
+
+def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    r"""Apply :math:`\log(1 + e^{\beta x}) / \beta`, a smooth max(x, 0).
+
+    Parameters
+    ----------
+    input : array of float
+    beta : float
+        The larger, the sharper the bend.
+    threshold : float
+        Where :math:`\beta x` is larger, x itself is returned, as PyTorch does.
+
+    Returns
+    -------
+    array, of the shape of `input`
+
+    Examples
+    --------
+    >>> softplus(np.array([-1e4, 0.0, 1e4]))
+    array([0.00000000e+00, 6.93147181e-01, 1.00000000e+04])
+    """
+    return _softplus(as_array(input), beta, threshold)
+
+
+def _softplus_derivative(y: Any, x: Any, beta: float, threshold: float) -> Any:
+    linear = beta * x > threshold
+    return linear + np.logical_not(linear) * _sigmoid(beta * x)
+
+
+_softplus = _entrywise(
+    lambda x, beta, threshold: np.where(beta * x > threshold, x, log1p_exp(beta * x) / beta),
+    _softplus_derivative)
+
+# log(1 + e^x), for large |x| too.
+log1p_exp: Callable = _entrywise(lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+                                 lambda y, x: _sigmoid(x))
+
+
+def gelu(input: Any, approximate: str = "none") -> Any:
+    r"""Apply the Gaussian error linear unit :math:`x \, \Phi(x)`.
+
+    Parameters
+    ----------
+    input : array of float
+    approximate : {"none", "tanh"}
+        Whether :math:`\Phi`, the distribution function of the normal distribution, is replaced by
+        :math:`\frac12 (1 + \tanh(\sqrt{2/\pi} \, (x + 0.044715 \, x^3)))`.
+
+    Returns
+    -------
+    array, of the shape of `input`
+
+    Raises
+    ------
+    RuntimeError
+        If `approximate` is neither.
+
+    References
+    ----------
+    .. [1] D. Hendrycks, K. Gimpel, "Gaussian error linear units (GELUs)", 2016, arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> gelu(np.array([-1.0, 0.0, 1.0]))
+    array([-0.15865525,  0.        ,  0.84134475])
+    """
+    x = as_array(input)
+    if approximate == "none":
+        return x * _normal_cdf(x)
+    if approximate == "tanh":
+        return x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+    raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}")
+
+
+_normal_cdf = _entrywise(special.ndtr, lambda y, x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi))

@@ -1,0 +1,165 @@
+"""Linear and bilinear maps, tables, and normalisation over a layer."""
+import math
+from typing import Any
+
+import autograd.numpy as np
+
+from .arrays import as_array
+
+__all__ = ["bilinear", "embedding", "layer_norm", "linear"]
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    r"""Apply :math:`y = x W^T + b`.
+
+    Parameters
+    ----------
+    input : array, shape (..., in_features)
+    weight : array, shape (out_features, in_features)
+    bias : array, shape (out_features,), optional
+
+    Returns
+    -------
+    array, shape (..., out_features)
+
+    Examples
+    --------
+    >>> linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0]]), np.array([0.5]))
+    array([11.5])
+    """
+    output = np.matmul(input, np.transpose(weight))
+    return output if bias is None else output + bias
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    r"""Apply :math:`y_o = x_1^T W_o \, x_2 + b_o`.
+
+    Parameters
+    ----------
+    input1 : array, shape (..., in1_features)
+    input2 : array, shape (..., in2_features)
+        All dimensions but the last are those of `input1`.
+    weight : array, shape (out_features, in1_features, in2_features)
+    bias : array, shape (out_features,), optional
+
+    Returns
+    -------
+    array, shape (..., out_features)
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [10.0]]]))
+    array([63.])
+    """
+    x1, x2, W = as_array(input1), as_array(input2), as_array(weight)
+    if W.ndim != 3 or x1.shape != (*x2.shape[:-1], W.shape[1]) or x2.shape[-1:] != W.shape[2:]:
+        raise RuntimeError(
+            "input1, input2 and weight must have shapes (..., n), (..., m) and (out_features, n, m), "
+            f"got {x1.shape}, {x2.shape} and {W.shape}")
+    if bias is not None and np.shape(bias) != W.shape[:1]:
+        raise RuntimeError(f"bias must have shape {W.shape[:1]}, got {np.shape(bias)}")
+    outputs, n, m = W.shape
+    lead = x1.shape[:-1]
+    rows = math.prod(lead)
+    x1_W = np.reshape(x1, (rows, n)) @ np.reshape(np.swapaxes(W, 0, 1), (n, outputs * m))
+    y = np.reshape(x1_W, (rows, outputs, m)) @ np.reshape(x2, (rows, m, 1))
+    y = np.reshape(y, (*lead, outputs))
+    return y if bias is None else y + bias
+
+
+def embedding(input: Any, weight: Any) -> Any:
+    """Look up rows of a table.
+
+    Parameters
+    ----------
+    input : array of int, any shape
+        Indices from 0 to num_embeddings - 1.
+    weight : array, shape (num_embeddings, embedding_dim)
+
+    Returns
+    -------
+    array, shape (*input.shape, embedding_dim)
+
+    Raises
+    ------
+    TypeError
+        If the indices are not integers.
+    IndexError
+        If an index is out of range; negative ones are, as in PyTorch.
+
+    Examples
+    --------
+    >>> embedding(np.array([1, 1, 0]), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[3., 4.],
+           [3., 4.],
+           [1., 2.]])
+    """
+    index = np.asarray(input)
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"input must hold integer indices, got dtype {index.dtype}")
+    if index.size and not (0 <= index.min() and index.max() < weight.shape[0]):
+        raise IndexError(
+            f"input must hold indices from 0 to {weight.shape[0] - 1}, "
+            f"got {index.min()} to {index.max()}"
+        )
+    return weight[index]
+
+
+def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None,
+               eps: float = 1e-5) -> Any:
+    r"""Bring the entries of each sample to mean 0 and variance 1, then scale and shift each.
+
+    Parameters
+    ----------
+    input : array, shape (..., *normalized_shape)
+    normalized_shape : tuple of int
+        The last dimensions, over which mean and variance are taken.
+    weight, bias : array, shape normalized_shape, optional
+        Scale and shift.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    array, of the shape of `input`
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes do not fit, or `normalized_shape` is empty.
+
+    Notes
+    -----
+    .. math:: y = w \, \frac{x - \mathrm{mean}(x)}{\sqrt{\mathrm{var}(x) + \epsilon}} + b
+
+    with the variance of the sample itself (divided by n, not n - 1).
+
+    References
+    ----------
+    .. [1] J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer normalization", 2016, arXiv:1607.06450.
+
+    Examples
+    --------
+    >>> layer_norm(np.array([[1.0, 3.0], [10.0, 14.0]]), (2,), eps=0.0)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    """
+    x, shape = as_array(input), tuple(normalized_shape)
+    if not shape or x.shape[-len(shape):] != shape:
+        raise RuntimeError("input must have shape (..., *normalized_shape), the latter not empty, got "
+                           f"shape {x.shape} and normalized_shape={shape}")
+    for name, array in (("weight", weight), ("bias", bias)):
+        if array is not None and np.shape(array) != shape:
+            raise RuntimeError(f"{name} must have the shape normalized_shape={shape}, got "
+                               f"{np.shape(array)}")
+    axes, n = tuple(range(-len(shape), 0)), math.prod(shape)
+    deviation = x - np.sum(x, axis=axes, keepdims=True) / n
+    variance = np.sum(deviation * deviation, axis=axes, keepdims=True) / n
+    y = deviation / np.sqrt(variance + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias

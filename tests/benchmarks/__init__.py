@@ -1,0 +1,6 @@
+"""Speed, growth and accuracy, measured side by side with PyTorch.
+
+``python -m tests.benchmarks`` times the cells of :mod:`.cells` and the growth of :mod:`.growth`;
+``python -m tests.benchmarks.accuracy`` measures errors against 50-digit truth. Both print tables, and
+write JSON and figures into ``tests/benchmarks/results``. Neither is part of the test suite.
+"""

@@ -1,0 +1,175 @@
+"""The table, and the verdict on each target."""
+from typing import Any, Callable, Iterator
+
+import numpy as np
+
+Record = dict[str, Any]
+
+
+def header(machine: Record) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
+            f"{machine['date']}\n{machine['system']}, Python {machine['python']}, {versions}\n"
+            f"BLAS: {', '.join(machine['blas']['numpy, scipy'])} (NumPy, SciPy); "
+            f"{machine['blas']['torch']} (PyTorch)")
+
+
+def rates(count: int, measured: Record) -> str:
+    parts = [f"{dtype} {library} {rate['gflops']:.0f} GFLOP/s, {rate['cores']} cores busy"
+             for dtype, libraries in measured.items() for library, rate in libraries.items()]
+    text = f"\n{count} thread(s). Matrix product: " + "; ".join(parts)
+    busy = min(rate["cores"] for libraries in measured.values() for rate in libraries.values())
+    if busy < 0.8 * count:
+        text += "\nThe machine is busy with other work" + (
+            ": processor time is counted, but caches are shared." if count == 1 else
+            ": the times below are not to be trusted.")
+    return text
+
+
+def column_names() -> str:
+    return (f"{'':50}{'orthonorm, ms':>26}{'PyTorch, ms':>26}{'PyTorch/orthonorm':>22}"
+            f"{'limit':>7}   others, ms\n{'':50}{'median [quartiles]':>26}{'median [quartiles]':>26}"
+            f"{'median [quartiles]':>22}")
+
+
+def row(record: Record) -> str:
+    """Format one cell; `limit` is the fraction of the machine's matrix-product rate."""
+    seconds = record["seconds"]
+    name = "{map} {size} {dtype} {direction}".format(size=size(record), **record)
+    theirs = (spread(seconds["PyTorch"], 1e3) if "PyTorch" in seconds
+              else f"skipped: {record['skipped']['PyTorch']}")
+    ratio = spread(record["ratio"]) if "ratio" in record else ""
+    others = ", ".join(f"{name} {1e3 * times[1]:.3g}" for name, times in seconds.items()
+                       if name not in ("orthonorm", "PyTorch"))
+    once = " (timed once)" if record["rounds"] == 1 else ""
+    return (f"{name:50}{spread(seconds['orthonorm'], 1e3):>26}{theirs:>26}{ratio:>22}"
+            f"{record['fraction of product rate']:>7.0%}   {others}{once}")
+
+
+def size(record: Record) -> str:
+    return "x".join(map(str, record["shape"]))
+
+
+def spread(quartiles: list[float], unit: float = 1) -> str:
+    low, median, high = (f"{unit * q:.3g}" for q in quartiles)
+    return f"{median} [{low}, {high}]"
+
+
+# ---------------------------------------------------------------------------------------------------
+# Targets
+# ---------------------------------------------------------------------------------------------------
+
+def _wide(factor: int) -> Callable[[Record], bool]:
+    return lambda r: r["kind"] == "tall" and r["shape"][-2] >= factor * r["shape"][-1]
+
+
+def _square_of(name: str) -> Callable[[Record], bool]:
+    return lambda r: r["map"] == name and r["kind"] == "square" and r["shape"][-1] >= 64
+
+
+# (what, direction, which cells, at least). 1.0 is meant within noise: there the third quartile of
+# the paired ratios counts, elsewhere their median.
+TARGETS = [
+    ("any cell", "forward+backward", lambda r: True, 1.0),
+    ("householder, square, n >= 64", "forward+backward", _square_of("householder"), 5.0),
+    ("matrix_exp, square, n >= 64", "forward+backward", _square_of("matrix_exp"), 2.0),
+    ("any map, n >= 8 k", "forward+backward", _wide(8), 25.0),
+    ("any map, n >= 16 k", "forward+backward", _wide(16), 60.0),
+    ("spectral_norm", "forward+backward", lambda r: r["kind"] == "spectral", 1.5),
+    ("any cell", "forward", lambda r: True, 1.0),
+]
+GEOMETRIC_MEAN = 12.0
+
+
+def closing(results: Record) -> str:
+    """Hold the paired ratios on one thread against the targets, then the growth against its."""
+    single = [r for r in results["cells"] if r["threads"] == 1 and "ratio" in r]
+    lines = ["", "Targets (one thread, PyTorch's time over ours)"]
+    for what, direction, belongs, least in TARGETS:
+        found = [r for r in single if r["direction"] == direction and belongs(r)]
+        if found:
+            lines.append(_verdict(what, direction, found, least))
+    both = [r["ratio"][1] for r in single if r["direction"] == "forward+backward"]
+    if both:
+        mean = float(np.exp(np.mean(np.log(both))))
+        lines.append(f"{_word(mean >= GEOMETRIC_MEAN)} geometric mean of {len(both)} cells, "
+                     f"forward+backward: {mean:.1f}, to reach {GEOMETRIC_MEAN}")
+    skipped = sorted({f"{r['map']} {size(r)} {r['dtype']} {r['direction']} "
+                      f"({reason})" for r in results["cells"] for reason in r["skipped"].values()})
+    if skipped:
+        lines += ["PyTorch not timed, and in no ratio: " + "; ".join(skipped)]
+    if results["not installed"]:
+        lines += [f"{name}: not installed" for name in results["not installed"]]
+    lines += growth_lines(results.get("growth"))
+    return "\n".join([*lines, f"Took {results['minutes']} minutes."])
+
+
+def _verdict(what: str, direction: str, found: list[Record], least: float) -> str:
+    judged = [r["ratio"][2 if least == 1 else 1] for r in found]
+    missed = [r for r, ratio in zip(found, judged) if ratio < least]
+    worst = min(found, key=lambda r: r["ratio"][1])
+    line = (f"{_word(not missed)} {what}, {direction}: to reach {least}; worst of {len(found)} "
+            f"{worst['ratio'][1]:.2f} ({worst['map']} {size(worst)} {worst['dtype']})")
+    for r in sorted(missed, key=lambda r: r["ratio"][1]):
+        line += f"\n                missed: {r['map']} {size(r)} {r['dtype']} {spread(r['ratio'])}"
+    return line
+
+
+def _word(reached: bool) -> str:
+    return "reached    " if reached else "NOT REACHED"
+
+
+def growth_lines(growth: Record | None) -> list[str]:
+    """Judge time and memory against n, and the embedding."""
+    if not growth:
+        return []
+    lines = ["", f"Growth, k = {growth['k']}, forward+backward with trivialization, one thread"]
+    for curve in growth["curves"]:
+        good = curve["complete"] and curve["exponent"] <= 1.1 and curve["within memory"]
+        points = ", ".join(f"{p['n']}: {p['error']}" if "error" in p else
+                           f"{p['n']}: {1e3 * p['seconds']:.3g} ms {p['peak'] / 2**20:.0f} MiB"
+                           for p in curve["points"])
+        lines.append(f"{_word(good)} {curve['map']} {curve['dtype']}: time n^{curve['exponent']:.2f}, "
+                     f"to stay below n^1.1 and 16 n k itemsize + 100 MB ({points})")
+    for entry in growth["embedding"]:
+        what = f"orthogonal(Embedding(30000, 50)), {entry['map']} {entry['dtype']}"
+        if "error" in entry:
+            lines.append(f"{_word(False)} {what}: {entry['error']}")
+            continue
+        good = entry["total"] < 2 and entry["peak"] < 500e6
+        lines.append(f"{_word(good)} {what}: registered, read and differentiated in "
+                     f"{entry['total']:.2f} s and {entry['peak'] / 1e6:.0f} MB, to stay below 2 s and "
+                     "500 MB")
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------------
+# The README's table
+# ---------------------------------------------------------------------------------------------------
+
+def readme_table(results: Record) -> str:
+    """Write the float32 and float64 medians of forward+backward on one thread as a list-table."""
+    lines = [".. list-table::", "   :header-rows: 1", "",
+             "   * - forward + backward", *(f"     - {dtype} {what}" for dtype in ("float32", "float64")
+                                            for what in ("orthonorm, ms", "PyTorch, ms", "ratio"))]
+    for name, shape, records in _by_shape(results):
+        lines.append(f"   * - {name} {shape}")
+        for dtype in ("float32", "float64"):
+            r = records[dtype]
+            ours = f"{1e3 * r['seconds']['orthonorm'][1]:.3g}"
+            theirs = (f"{1e3 * r['seconds']['PyTorch'][1]:.3g}" if "ratio" in r
+                      else r["skipped"]["PyTorch"])
+            ratio = f"{r['ratio'][1]:.3g}" if "ratio" in r else ""
+            lines += [f"     - {cell}" if cell else "     -" for cell in (ours, theirs, ratio)]
+    return "\n".join(lines) + "\n"
+
+
+def _by_shape(results: Record) -> Iterator[tuple[str, str, dict[str, Record]]]:
+    chosen = [r for r in results["cells"]
+              if r["threads"] == 1 and r["direction"] == "forward+backward"]
+    for first in chosen:
+        if first["dtype"] == chosen[0]["dtype"]:
+            same = {r["dtype"]: r for r in chosen
+                    if (r["map"], r["shape"]) == (first["map"], first["shape"])}
+            if len(same) == 2:
+                yield first["map"], size(first), same

@@ -1,0 +1,176 @@
+"""Convolutions as linear maps: the dense matrix against the layers' code, the rest against it."""
+import numpy as np
+import pytest
+
+from orthonorm.core import (
+    circular_convolution_norm_bounds, circular_convolution_singular_values, convolution_matrix,
+)
+from orthonorm.nn import functional as F
+from tests.core.test_bounds import encloses
+from tests.helpers import assert_within, dtypes, eps, sample
+
+CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+# kernel, size of the input, and what else is given
+CONVOLUTIONS = [
+    ((2, 3, 3), 5, {}),
+    ((3, 2, 3), 7, {"stride": 2, "padding": 1}),
+    ((1, 1, 1), 1, {}),
+    ((2, 2, 2), 4, {"padding": "same"}),
+    ((4, 1, 3), 6, {"groups": 2, "padding": 3}),
+    ((2, 2, 3), 9, {"dilation": 3, "padding": "same"}),
+    ((2, 3, 2, 3), (4, 5), {"stride": (1, 2), "padding": (0, 2)}),
+    ((4, 2, 2, 2), (5, 3), {"groups": 2, "dilation": (2, 1), "stride": (2, 1)}),
+    ((2, 2, 3, 2), (4, 4), {"padding": "same"}),
+    ((2, 1, 2, 1, 2), (3, 2, 3), {"stride": 2, "padding": (0, 1, 1)}),
+]
+
+# kernel and size of the input
+CIRCULAR = [((2, 3, 3), 5), ((3, 2, 2), 4), ((1, 1, 4), 4), ((2, 2, 3, 2), (4, 3)),
+            ((3, 1, 2, 2), (2, 5)), ((2, 2, 2, 1, 2), (3, 2, 2)), ((1, 2, 1), 1)]
+
+every_circular = pytest.mark.parametrize("shape, size", CIRCULAR, ids=str)
+
+
+def circular_matrix(kernel, size):
+    return convolution_matrix(kernel, size, padding="same", padding_mode="circular")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("shape, size, options", CONVOLUTIONS, ids=str)
+def test_the_matrix_times_an_input_is_the_layers_output(shape, size, options, dtype):
+    kernel, ndim = sample(shape, dtype), len(shape) - 2
+    size_of_each = size if ndim > 1 else (size,)
+    x = sample((shape[1] * options.get("groups", 1), *size_of_each), dtype, 1)
+    y = CONVOLVE[ndim](x, kernel, **options)
+    A = convolution_matrix(kernel, size, **options)
+    assert A.dtype == dtype and A.shape == (y.size, x.size)
+    assert_within(A @ x.ravel(), y.ravel(), 50 * eps(dtype))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_circular_matrix_sees_the_input_repeated(stride):
+    kernel, x = sample((2, 3, 3, 2)), sample((3, 4, 5), seed=1)
+    A = convolution_matrix(kernel, (4, 5), stride, (1, 2), padding_mode="circular")
+    repeated = np.pad(x, ((0, 0), (1, 1), (2, 2)), mode="wrap")
+    assert_within(A @ x.ravel(), F.conv2d(repeated, kernel, stride=stride).ravel(), 1e-13)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"stride": 0}, "^stride must be an integer of at least 1"),
+    ({"dilation": (1, 1)}, "^dilation must be an integer .* or 1 of them, got \\(1, 1\\)"),
+    ({"padding": -1}, "^padding must be an integer of at least 0"),
+    ({"padding": 0.5}, "^padding must be an integer"),
+    ({"padding_mode": "reflect"}, "^padding_mode must be .*got padding_mode='reflect'"),
+    ({"groups": 3}, "groups divide the output channels"),
+    ({"dilation": 3}, "at most as large as the padded input")], ids=str)
+def test_bad_options_raise(options, message):
+    with pytest.raises(ValueError, match=message):
+        convolution_matrix(np.ones((2, 1, 3)), 6, **options)
+
+
+@pytest.mark.parametrize("function", [convolution_matrix, circular_convolution_singular_values,
+                                      circular_convolution_norm_bounds])
+@pytest.mark.parametrize("kernel, size, error, message", [
+    (np.ones((2, 2)), 3, ValueError, "^kernel must have shape"),
+    (np.ones((0, 2, 2)), 3, ValueError, "^kernel must .*not be empty, got \\(0, 2, 2\\)"),
+    (np.ones((2, 2, 2), int), 3, TypeError, "^kernel must have dtype"),
+    (np.full((2, 2, 2), np.nan), 3, ValueError, "^kernel must be finite"),
+    (np.ones((2, 2, 2)), (3, 3), ValueError, "^input_size must be an integer .* or 1 of them"),
+    (np.ones((2, 2, 2)), 0, ValueError, "^input_size must be an integer of at least 1"),
+    (np.ones((2, 2, 2)), "3", ValueError, "^input_size must be an integer"),
+    (np.ones((2, 2, 4)), 3, ValueError, "kernel .* larger|at most as large")], ids=str)
+def test_bad_kernels_and_sizes_raise(function, kernel, size, error, message):
+    with pytest.raises(error, match=message):
+        function(kernel, size)
+
+
+@dtypes
+@every_circular
+def test_singular_values_are_those_of_the_matrix(shape, size, dtype):
+    kernel = sample(shape, dtype)
+    actual = circular_convolution_singular_values(kernel, size)
+    assert actual.dtype == kernel.real.dtype
+    assert actual.shape == (*np.atleast_1d(size), min(shape[:2]))
+    A = circular_matrix(kernel, size).astype(np.result_type(dtype, np.float64))
+    expected = np.linalg.svd(A, compute_uv=False)[:actual.size]
+    assert_within(np.sort(actual.ravel())[::-1], expected, 20 * eps(dtype) * expected[0])
+
+
+def test_singular_values_do_not_depend_on_the_place_of_the_kernel():
+    kernel = sample((2, 2, 3))
+    A = convolution_matrix(kernel, 5, padding=1, padding_mode="circular")
+    expected = np.linalg.svd(A, compute_uv=False)
+    actual = circular_convolution_singular_values(kernel, 5)
+    assert_within(np.sort(actual.ravel())[::-1], expected, 1e-13)
+
+
+@dtypes
+@every_circular
+def test_bounds_enclose_the_norm_of_the_matrix(shape, size, dtype):
+    for seed in range(2):
+        kernel = sample(shape, dtype, seed)
+        bounds = circular_convolution_norm_bounds(kernel, size)
+        assert type(bounds.lower) is type(bounds.upper) is kernel.real.dtype.type
+        exact = np.linalg.norm(circular_matrix(kernel, size).astype(complex), 2)
+        assert bounds.lower * (1 - 1e-14) <= exact <= bounds.upper * (1 + 1e-14)
+        assert bounds.upper / bounds.lower - 1 <= 0.001
+
+
+@pytest.mark.parametrize("kernel, size", [
+    (np.full((1, 1, 2), 0.1), 4),
+    (np.full((1, 1, 3, 3), 1 / 3), (3, 4)),
+    (np.full((2, 1, 2), 0.7), 7),
+    (np.array([[[0.1, -0.1]]]), 6),
+    (np.array([[[1.0, 0.0]]]), 5),
+    (np.array([[[0.3j, 0.1]]]), 4),
+    (sample((2, 2, 2)), 3),
+    (sample((2, 1, 2), np.complex128), 3),
+    (np.full((1, 1, 2), 0.1, np.float32), 4),
+    (1e200 * sample((1, 2, 2)), 3),
+    (1e-200 * sample((1, 2, 2)), 3),
+], ids=range(11))
+def test_bounds_enclose_the_norm_in_exact_arithmetic(kernel, size):
+    bounds = circular_convolution_norm_bounds(kernel, size)
+    assert encloses(bounds, circular_matrix(kernel, size)) == (True, True)
+
+
+def test_errors_of_many_terms_are_counted():
+    """The norm is the sum of the entries, all equal, 64 x 64 of them."""
+    for c in np.arange(0.05, 1, 0.05):
+        lower, upper = circular_convolution_norm_bounds(np.full((1, 1, 64, 64), c), (64, 64))
+        assert lower <= 4096 * np.longdouble(c) <= upper
+        assert upper / lower - 1 < 1e-10
+
+
+@pytest.mark.parametrize("shape, size, options", [
+    ((3, 2, 3), (6,), {"padding": 1}), ((3, 2, 3), (6,), {"padding": 5}), ((2, 2, 4), (4,), {}),
+    ((3, 2, 3), (6,), {"padding": 2, "stride": 2}),
+    ((2, 3, 3, 2), (4, 5), {"padding": 2, "stride": (1, 2)}),
+    ((2, 2, 3), (3,), {"padding": "same"})], ids=str)
+def test_the_upper_bound_holds_for_zero_padding(shape, size, options):
+    for seed in range(5):
+        kernel = sample(shape, seed=seed)
+        wider = tuple(n + k - 1 for n, k in zip(size, shape[2:]))
+        norm = np.linalg.norm(convolution_matrix(kernel, size, **options), 2)
+        upper = circular_convolution_norm_bounds(kernel, wider).upper
+        assert norm <= upper
+        if options.get("stride", 1) == 1:
+            assert upper <= 2 * norm
+
+
+@dtypes
+def test_zero_kernels_are_exact(dtype):
+    assert circular_convolution_norm_bounds(np.zeros((2, 3, 2), dtype), 4) == (0, 0)
+
+
+def test_no_iterations_raise():
+    with pytest.raises(ValueError, match="^n_iterations must be positive, got 0"):
+        circular_convolution_norm_bounds(np.ones((1, 1, 1)), 1, 0)
+
+
+def test_a_complex_kernel_has_other_norms_at_negative_frequencies():
+    """Half the frequencies are enough for real kernels only."""
+    kernel = np.array([[[1.0, 1j]]])  # |1 + i exp(-2 pi i f / 4)| = 2 at f = 1, 0 at f = 3
+    assert_within(circular_convolution_singular_values(kernel, 4)[:, 0], [2**0.5, 2, 2**0.5, 0], 1e-15)
+    assert circular_convolution_norm_bounds(np.conj(kernel), 4).lower > 1.99
