@@ -34,7 +34,7 @@ class CompactWY:
     V : ndarray, shape (..., n, k)
         The reflectors, unit lower trapezoidal.
     tau : ndarray, shape (..., k)
-        Zero where a reflection is left out.
+        Zero where a reflection is left out. In double precision, where it is known so.
     signs : ndarray, shape (..., k)
         Real: d.
     """
@@ -44,12 +44,19 @@ class CompactWY:
 
     @functools.cached_property
     def T(self) -> np.ndarray:
-        """The triangle of the block of reflectors, of shape (..., k, k)."""
-        return triangle(self.V, self.tau)
+        """The triangle of the block of reflectors, of shape (..., k, k).
+
+        It is computed in double precision: nearly parallel reflectors cancel in V T V^H.
+        """
+        double = np.result_type(self.V, np.float64)
+        return triangle(self.V.astype(double, copy=False), self.tau).astype(self.V.dtype, copy=False)
 
     def frame(self) -> np.ndarray:
-        """Return the first k columns, of shape (..., n, k)."""
-        k = self.V.shape[-1]
+        """Return the first k columns, of shape (..., n, k), of a real product."""
+        n, k = self.V.shape[-2:]
+        if n == k:
+            identity = np.eye(n, dtype=self.V.dtype)
+            return self.multiply_from_right(np.broadcast_to(identity, self.V.shape))
         Q = self.V @ (self.T @ H(-self.V[..., :k, :]))
         add_to_diagonal(Q[..., :k, :], 1)
         Q *= self.signs[..., None, :]
