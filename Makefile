@@ -1,9 +1,10 @@
-# Everything runs in .venv, which the targets make when they need it and renew when setup.cfg changes.
-# What needs PyTorch runs in .venv-torch, what needs JAX too in .venv-frameworks.
+# Everything runs in .venv, and what needs PyTorch in .venv-torch. The targets make these environments when
+# they need them, and renew them when setup.cfg changes.
 PYTHON ?= python3
+LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test lint dist live frameworks clean
+.PHONY: help equivalence test lint dist live bench accuracy frameworks notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -12,7 +13,7 @@ equivalence: .venv/installed  ## compare with PyTorch's recorded answers
 	.venv/bin/python -m orthonorm equivalence
 
 test: .venv/installed-test  ## run all tests and doctests
-	.venv/bin/python -m pytest -q
+	.venv/bin/python -m pytest -q -n auto
 
 lint: .venv/installed-lint  ## check style and types
 	.venv/bin/python -m flake8 orthonorm tests
@@ -25,14 +26,24 @@ live: .venv-torch/installed-torch  ## compare with the answers of PyTorch itself
 	for seed in 1 2 3; do .venv-torch/bin/python -m orthonorm equivalence --live --seed $$seed || exit; done
 	.venv-torch/bin/python -m tests.live.checkpoints
 
-frameworks: .venv-frameworks/installed-frameworks  ## check notebooks/frameworks.rst in PyTorch and JAX
-	.venv-frameworks/bin/python -m pytest -q --override-ini addopts= tests/live
+bench: .venv-torch/installed-benchmark  ## time this package and PyTorch side by side (15 minutes)
+	.venv-torch/bin/python -m tests.benchmarks
+
+accuracy: .venv-torch/installed-benchmark  ## errors of this package and PyTorch against the exact answer
+	OMP_NUM_THREADS=1 .venv-torch/bin/python -m tests.benchmarks.accuracy
+
+frameworks: .venv-torch/installed-frameworks  ## check notebooks/frameworks.rst in PyTorch and JAX
+	.venv-torch/bin/python -m pytest -q --override-ini addopts= tests/live
+
+notebooks: .venv/installed-notebooks  ## execute the lessons anew
+	.venv/bin/python -m jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False $(LESSONS)
 
 clean:  ## remove environments, builds and caches
-	rm -rf .venv .venv-torch .venv-frameworks build dist *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
+	rm -rf .venv .venv-torch build dist *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv .venv-torch .venv-frameworks:
+.venv .venv-torch:
 	$(PYTHON) -m venv $@
 
 .venv/installed: setup.cfg pyproject.toml | .venv
@@ -46,10 +57,6 @@ clean:  ## remove environments, builds and caches
 
 .venv-torch/installed-%: setup.cfg pyproject.toml | .venv-torch
 	.venv-torch/bin/python -m pip install --quiet --editable '.[$*]'
-	@touch $@
-
-.venv-frameworks/installed-%: setup.cfg pyproject.toml | .venv-frameworks
-	.venv-frameworks/bin/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 
 .SECONDARY:

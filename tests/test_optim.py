@@ -392,7 +392,7 @@ def test_an_unknown_option_of_a_group():
 @pytest.mark.parametrize("parameters", [
     nn.Linear(2, 2).parameters(), [("x", np.zeros(2))], [3], [("x",)],
     [{"params": [np.zeros(2)]}], [(1, nn.Parameter(np.zeros(1)))],
-], ids=str)
+], ids=["parameters", "arrays", "numbers", "single names", "groups of arrays", "numbered"])
 def test_anything_but_named_parameters(parameters):
     with pytest.raises(TypeError, match="named_parameters"):
         optim.SGD(parameters)

@@ -64,6 +64,20 @@ def householder(X):
 
 
 @of_tall
+def unitary_householder(X):
+    """Multiply the reflectors I - 2 v v^H / v^H v one at a time, then the columns by their phases."""
+    Q = mpmath.eye(X.rows)
+    for j in range(X.cols):
+        v = mpmath.zeros(X.rows, 1)
+        v[j] = 1
+        for i in range(j + 1, X.rows):
+            v[i] = X[i, j]
+        Q = Q - 2 / (v.H * v)[0] * (Q * v) * v.H
+    phases = mpmath.diag([X[j, j] / abs(X[j, j]) for j in range(X.cols)])
+    return first_columns(Q, X.cols) * phases
+
+
+@of_tall
 def orthonormalize(A):
     """Gram and Schmidt: subtract from each column its components along those before it."""
     Q = A.copy()

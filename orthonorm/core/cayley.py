@@ -6,9 +6,12 @@ rank at most 2k, one k x k matrix has to be inverted, and nothing n x n ever exi
 import numpy as np
 
 from .matrices import (
-    H, add_to_diagonal, compressed, inverse_accretive, on_tall, skew_blocks,
+    H, add_to_diagonal, compressed, from_skew_blocks, inverse_accretive, on_tall, skew_blocks,
 )
 from .orthonormalize import orthonormalize
+
+UNREACHED = ("Q must not have the eigenvalue -1 in its square block, nor one too near: the Cayley map "
+             "does not go there")
 
 
 @on_tall("X")
@@ -189,3 +192,93 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     residual2 = G2 - J2 + B @ J1 / 2
     change1, change2 = solve(residual1.astype(A.dtype), residual2.astype(A.dtype))
     return np.concatenate([J1 + change1, J2 + change2], axis=-2).astype(G.dtype)
+
+
+@on_tall("Q")
+def cayley_inverse(Q):
+    r"""Find the unconstrained matrix whose Cayley map is a given frame.
+
+    Parameters
+    ----------
+    Q : array_like, shape (..., n, k)
+        float32, float64, complex64 or complex128. A matrix that is not orthonormal is replaced by the
+        one that :func:`.orthonormalize` makes of it.
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+        Of the dtype of `Q`: X with ``cayley(X)`` = Q. The lower triangle (upper where n < k) holds it;
+        the rest, and the real part of the diagonal, is zero. There is no other such X.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not float32, float64, complex64 or complex128.
+    ValueError
+        If `Q` is not finite, or not a matrix or stack of them; or if the square block of its first k
+        rows (columns where n < k) has the eigenvalue -1, as every real square matrix of determinant -1
+        has: no X is mapped there. Or if it is too near to be mapped back.
+
+    Notes
+    -----
+    With :math:`Q_1` the first k rows of Q and :math:`Q_2` the others, :func:`cayley` read backwards is
+
+    .. math:: Y = \frac{Q_1 + I}{2}, \qquad B = Q_2 Y^{-1}, \qquad \Omega = Y^{-H} - Y^{-1},
+
+    one k x k inverse [1]_, in double precision. An eigenvalue of :math:`Q_1` near -1 makes X long.
+    Rounding X then moves ``cayley(X)`` by :math:`\varepsilon \|X\|`, and for a tall Q of several
+    columns cancellation in :math:`\Omega` by up to :math:`\varepsilon \|X\|^2` (double precision's
+    :math:`\varepsilon`). Where ``cayley(X)`` differs from Q by more than :math:`\sqrt\varepsilon`, half
+    of the digits, the eigenvalue counts as -1.
+
+    References
+    ----------
+    .. [1] Z. Wen, W. Yin, "A feasible method for optimization with orthogonality constraints",
+       Mathematical Programming 142 (2013), whose Lemma 4 is the map read forwards.
+
+    Examples
+    --------
+    >>> cayley_inverse(np.array([[0.0, -1.0], [1.0, 0.0]]))
+    array([[0., 0.],
+           [2., 0.]])
+    >>> cayley_inverse(np.array([[1.0, 0.0], [0.0, -1.0]]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: Q must not have the eigenvalue -1 in its square block, nor one too near: the Cayley ...
+    """
+    frame = orthonormalize(Q.astype(np.result_type(Q, np.float64)))
+    X = cayley_inverse_of_frame(frame).astype(Q.dtype)
+    check_reached(X, frame)
+    return X
+
+
+def cayley_inverse_of_frame(Q: np.ndarray) -> np.ndarray:
+    """Compute :func:`cayley_inverse` of a frame in double precision, unchecked.
+
+    Parameters
+    ----------
+    Q : ndarray, shape (..., n, k), n >= k
+        Orthonormal columns.
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+    """
+    k = Q.shape[-1]
+    identity = np.eye(k, dtype=Q.dtype)
+    try:
+        S = np.linalg.inv((Q[..., :k, :] + identity) / 2)
+    except np.linalg.LinAlgError:
+        raise ValueError(UNREACHED) from None
+    return from_skew_blocks(H(S) - S, Q[..., k:, :] @ S)
+
+
+def check_reached(X: np.ndarray, Q: np.ndarray) -> None:
+    """Raise ValueError unless ``cayley(X)`` is `Q`, to half of the digits of `X`.
+
+    Parameters
+    ----------
+    X, Q : ndarray, shape (..., n, k)
+    """
+    if not np.max(np.abs(cayley(X) - Q), initial=0) <= np.sqrt(np.finfo(X.dtype).eps):
+        raise ValueError(UNREACHED)

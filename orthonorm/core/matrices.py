@@ -201,6 +201,46 @@ def skew_blocks(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return L1 - H(L1), X[..., k:, :]
 
 
+def from_skew_blocks(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
+    r"""Return the lower triangular `X` that :func:`skew_blocks` splits into these two blocks.
+
+    Parameters
+    ----------
+    Omega : ndarray, shape (..., k, k)
+        Skew-Hermitian. Only its lower triangle is read, half of its diagonal.
+    B : ndarray, shape (..., n - k, k)
+
+    Returns
+    -------
+    ndarray, shape (..., n, k)
+
+    Examples
+    --------
+    >>> from_skew_blocks(np.array([[0.0, -2.0], [2.0, 0.0]]), np.array([[4.0, 5.0]]))
+    array([[0., 0.],
+           [2., 0.],
+           [4., 5.]])
+    """
+    L1 = np.tril(Omega)
+    i = np.arange(Omega.shape[-1])
+    L1[..., i, i] /= 2
+    return np.concatenate([L1, B], axis=-2)
+
+
+def skew_part(M: np.ndarray) -> np.ndarray:
+    r"""Return :math:`(M - M^H) / 2` of each matrix of a stack.
+
+    Parameters
+    ----------
+    M : ndarray, shape (..., k, k)
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+    """
+    return M / 2 - H(M) / 2
+
+
 def add_to_diagonal(A: np.ndarray, x: float) -> None:
     """Add a number to the diagonal of each matrix of a stack, in place.
 

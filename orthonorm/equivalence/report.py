@@ -84,7 +84,7 @@ def compare(recorded: dict[str, Any], cases: Iterable[Case] | None = None) -> li
             row.failures.append(f"{case.name}: answers {sorted(ours.keys())} instead of "
                                 f"{sorted(theirs['answers'].keys())}")
             continue
-        for name in ours:
+        for name in case.only or ours:
             exact = theirs.get("exact", {}).get(name)
             _compare_one(row, f"{case.name}: {name}", name.startswith("grad"), ours[name],
                          theirs["answers"][name], exact)

@@ -21,16 +21,19 @@ A dot over a name stands for a tangent, a bar for an adjoint; in the code they a
 ``Qbar``.
 """
 from .bounds import circular_convolution_norm_bounds, spectral_norm_bounds
-from .cayley import cayley
+from .cayley import cayley, cayley_inverse
 from .exponential import expm, expm_frechet
 from .householder import householder, householder_inverse
+from .logarithm import matrix_exp_inverse
 from .matrix_exp import matrix_exp
 from .orthonormalize import orthonormalize
 from .rules import stop_gradient
 from .spectral import power_iteration, spectral_normalize
+from .unitary_householder import unitary_householder, unitary_householder_inverse
 
 __all__ = [
-    "cayley", "circular_convolution_norm_bounds", "expm", "expm_frechet", "householder",
-    "householder_inverse", "matrix_exp", "orthonormalize", "power_iteration", "spectral_norm_bounds",
-    "spectral_normalize", "stop_gradient",
+    "cayley", "cayley_inverse", "circular_convolution_norm_bounds", "expm", "expm_frechet",
+    "householder", "householder_inverse", "matrix_exp", "matrix_exp_inverse", "orthonormalize",
+    "power_iteration", "spectral_norm_bounds", "spectral_normalize", "stop_gradient",
+    "unitary_householder", "unitary_householder_inverse",
 ]

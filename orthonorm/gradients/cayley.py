@@ -2,10 +2,13 @@ r"""Rules of the Cayley map."""
 import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
-from ..core.cayley import cayley_given, is_large, resolvent, schur_complement
+from ..core.cayley import (
+    cayley_given, cayley_inverse_of_frame, check_reached, is_large, resolvent, schur_complement,
+)
 from ..core.matrices import as_matrices
+from .orthonormalize import orthonormalize
 from .rules import (
-    H, cast, conj, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint,
+    H, cast, conj, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint, tril,
 )
 
 
@@ -123,3 +126,86 @@ defjvp(
     lambda dX, J, X, G: _resolvent(X, _product(cast(dX, J.dtype), J) / 2),
     lambda dG, J, X, G: _resolvent(X, cast(dG, J.dtype)),
 )
+
+
+_cayley_inverse = primitive(cayley_inverse_of_frame)
+
+
+def cayley_inverse(Q):
+    r"""Differentiable :func:`orthonorm.core.cayley_inverse`.
+
+    Parameters
+    ----------
+    Q : array or autograd tracer, shape (..., n, k)
+        Of full rank, where a derivative is wanted.
+
+    Returns
+    -------
+    array or autograd tracer, shape (..., n, k)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`orthonorm.core.cayley_inverse`.
+    numpy.linalg.LinAlgError
+        On differentiating, if `Q` is rank-deficient.
+
+    Notes
+    -----
+    From :math:`S = 2 (Q_1 + I)^{-1}`, :math:`B = Q_2 S` and :math:`\Omega = S^H - S`, with
+    :math:`S = I - \Omega / 2 + B^H B / 4` at hand in the answer,
+
+    .. math:: \dot S &= -S \dot Q_1 S / 2, \qquad
+              \dot B = (\dot Q_2 - B \dot Q_1 / 2) S, \qquad
+              \dot\Omega = \dot S^H - \dot S, \\
+              \bar Q_2 &= \bar B S^H, \qquad
+              \bar Q_1 = S^H (\bar\Omega - \bar\Omega^H) S^H / 2 - B^H \bar Q_2 / 2.
+
+    The lower triangle of X is that of Omega, with half of its diagonal. A matrix that is not
+    orthonormal goes through :func:`orthonormalize` first.
+
+    Examples
+    --------
+    >>> from autograd import jacobian
+    >>> jacobian(lambda Q: cayley(cayley_inverse(Q)))(np.array([[0.6], [0.8]]))[..., 0, 0].round(12)
+    array([[ 0.64],
+           [-0.48]])
+    """
+    return on_tall(_inverse, Q)
+
+
+def _inverse(Q):
+    frame = orthonormalize(cast(Q, np.result_type(Q.dtype, np.float64)))
+    X = cast(_cayley_inverse(frame), Q.dtype)
+    check_reached(plain(X), plain(frame))
+    return X
+
+
+def _inverse_parts(X):
+    Omega, B = skew_blocks(X)
+    return B, np.eye(X.shape[-1], dtype=X.dtype) - Omega / 2 + H(B) @ B / 4
+
+
+def _inverse_adjoint(X, Q, Xbar):
+    k = X.shape[-1]
+    B, S = _inverse_parts(X)
+    Omegabar = _halve_diagonal(Xbar[..., :k, :])
+    Omegabar = (Omegabar - H(Omegabar)) / 2
+    Q2bar = Xbar[..., k:, :] @ H(S)
+    return rows(H(S) @ Omegabar @ H(S) - H(B) @ Q2bar / 2, Q2bar)
+
+
+def _inverse_tangent(X, Q, dQ):
+    k = X.shape[-1]
+    B, S = _inverse_parts(X)
+    dQ1, dQ2 = dQ[..., :k, :], dQ[..., k:, :]
+    dB = (dQ2 - B @ dQ1 / 2) @ S
+    dOmega = S @ dQ1 @ S
+    return rows(_halve_diagonal((dOmega - H(dOmega)) / 2), dB)
+
+
+def _halve_diagonal(Omega):
+    return tril(Omega) - np.eye(Omega.shape[-1], dtype=Omega.dtype) * Omega / 2
+
+
+define(_cayley_inverse, adjoint=_inverse_adjoint, tangent=_inverse_tangent)

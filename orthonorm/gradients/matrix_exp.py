@@ -61,9 +61,9 @@ def _matrix_exp_of_tall(X):
     return _matrix_exp(X, *exponential_of(as_matrices(plain(X), "X")))
 
 
-def _matrix_exp_adjoint(Q, X, exponential, s, Qbar):
+def matrix_exp_adjoint(Q, X, exponential, s, Qbar):
     n, k = X.shape[-2:]
-    A = _exponent(X, s)
+    A = _exponent(X, s, Qbar)
     if 2 * k >= n:
         Abar = frechet_adjoint(A, exponential, _pad_columns(Qbar, n))
         if n == k:
@@ -77,9 +77,9 @@ def _matrix_exp_adjoint(Q, X, exponential, s, Qbar):
     return skew_blocks_adjoint(Mbar[..., :k, :k], Bbar)
 
 
-def _matrix_exp_tangent(Q, X, exponential, s, dX):
+def matrix_exp_tangent(Q, X, exponential, s, dX):
     n, k = X.shape[-2:]
-    A = _exponent(X, s)
+    A = _exponent(X, s, dX)
     dOmega, dB = skew_blocks(dX)
     if 2 * k >= n:
         return frechet(A, exponential, _skew_matrix(dOmega, dB))[..., :k]
@@ -91,9 +91,9 @@ def _matrix_exp_tangent(Q, X, exponential, s, dX):
     return rows(dF[..., :k, :k], dQ2)
 
 
-def _exponent(X, s):
+def _exponent(X, s, direction):
     """Return A or M as a differentiable function of X where a rule is to be differentiated itself."""
-    if not isbox(X):
+    if not isbox(X) and not isbox(direction):
         return None
     n, k = X.shape[-2:]
     Omega, B = skew_blocks(X)
@@ -117,4 +117,4 @@ def _pad_columns(A, m):
     return columns(A, np.zeros((*A.shape[:-1], m - A.shape[-1]), A.dtype)) if A.shape[-1] < m else A
 
 
-define(_matrix_exp, adjoint=_matrix_exp_adjoint, tangent=_matrix_exp_tangent)
+define(_matrix_exp, adjoint=matrix_exp_adjoint, tangent=matrix_exp_tangent)

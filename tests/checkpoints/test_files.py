@@ -251,7 +251,8 @@ def test_other_suffixes_are_not_written(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("value", [[object()], ["text"], [None], np.zeros(1, np.longdouble),
-                                   np.zeros(1, [("a", float)]), np.zeros(1, "M8[s]")], ids=str)
+                                   np.zeros(1, [("a", float)]), np.zeros(1, "M8[s]")],
+                         ids=["object", "text", "none", "longdouble", "record", "time"])
 def test_only_numbers_are_saved(old, value):
     content = old.read_bytes()
     with pytest.raises(CheckpointError, match=r"w has the dtype .*, which \.\w+ does not hold"):

@@ -25,6 +25,14 @@ def well_conditioned(shape, dtype, seed=0):
     return 2 * orthonormal(shape, dtype, seed) + 0.25 * sample(shape, dtype, seed + 1)
 
 
+def reached(name, scale):
+    """Make points of the inverse of a map: twice a frame it reaches from near zero, and noise."""
+    def point(shape, dtype, seed=0):
+        X = scale * sample(shape, dtype, seed) + np.eye(*shape[-2:], dtype=dtype)
+        return 2 * getattr(gradients, name)(X) + 0.05 * sample(shape, dtype, seed + 1)
+    return point
+
+
 def square_pair(shape, dtype, seed=0):
     return np.concatenate([sample(shape, dtype, seed), sample(shape, dtype, seed + 1)], axis=-1)
 
@@ -33,6 +41,11 @@ def triangular_pair(shape, dtype, seed=0):
     """A well-conditioned U, with something below its diagonal, beside a right-hand side."""
     X = square_pair(shape, dtype, seed)
     return X + 3 * np.eye(shape[-1], 2 * shape[-1], dtype=dtype)
+
+
+def away_from_zero(shape, dtype, seed=0):
+    """A diagonal whose phases are well determined."""
+    return sample(shape, dtype, seed) + 3 * np.eye(*shape[-2:], dtype=dtype)
 
 
 def halves(function):
@@ -82,6 +95,14 @@ TABLE = {
                             well_conditioned, SHAPES + BATCHES, True),
     "householder_inverse of a frame": (lambda shape, dtype: gradients.householder_inverse, orthonormal,
                                        SHAPES + BATCHES, True),
+    "matrix_exp_inverse": (lambda shape, dtype: gradients.matrix_exp_inverse,
+                           reached("matrix_exp", 0.2), SHAPES + BATCHES, False),
+    "cayley_inverse": (lambda shape, dtype: gradients.cayley_inverse, reached("cayley", 0.2),
+                       SHAPES + BATCHES, False),
+    "unitary_householder": (lambda shape, dtype: gradients.unitary_householder, away_from_zero,
+                            SHAPES + BATCHES, False),
+    "unitary_householder_inverse": (lambda shape, dtype: gradients.unitary_householder_inverse,
+                                    reached("unitary_householder", 0.1), SHAPES + BATCHES, False),
     "orthonormalize": (lambda shape, dtype: gradients.orthonormalize, well_conditioned,
                        SHAPES + BATCHES, False),
     "expm": (lambda shape, dtype: gradients.expm, sample, SQUARES, False),

@@ -1,7 +1,7 @@
 """What all rules promise alike: dtypes, empty shapes, points where a careless rule divides by zero."""
 import autograd.numpy as np
 import pytest
-from autograd import grad, jacobian, make_jvp
+from autograd import grad, jacobian, make_jvp, make_vjp
 
 import orthonorm
 from orthonorm import core, gradients
@@ -13,7 +13,9 @@ from tests.helpers import (
     DTYPES, EMPTY_SHAPES, assert_within, eps, is_complex, sample, with_signs,
 )
 
-ONE_ARRAY = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize", "expm"]
+ONE_ARRAY = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize", "expm",
+             "matrix_exp_inverse", "cayley_inverse", "unitary_householder",
+             "unitary_householder_inverse"]
 NAMES_AND_DTYPES = [(name, dtype) for name in ONE_ARRAY for dtype in DTYPES
                     if not (name.startswith("householder") and is_complex(dtype))]
 every_function = pytest.mark.parametrize("name, dtype", NAMES_AND_DTYPES,
@@ -30,9 +32,11 @@ def test_the_names_are_those_of_core():
 @every_function
 def test_values_are_those_of_core(name, dtype):
     X = with_signs(sample((4, 4), dtype))
+    if name in ("matrix_exp_inverse", "cayley_inverse"):
+        X = core.cayley(X)  # a determinant of 1
     value, expected = getattr(gradients, name)(X), getattr(core, name)(X)
     assert value.dtype == dtype
-    if name == "householder_inverse":  # computes the R that stands above the diagonal its own way
+    if name.endswith("householder_inverse"):  # computes some of it in its own way
         assert_within(value, expected, 20 * eps(dtype))
     else:
         assert np.array_equal(value, expected)
@@ -184,3 +188,50 @@ def test_derivatives_of_cayley_of_large(shape, dtype, check):
     tall = X if shape[-2] >= shape[-1] else X.swapaxes(-1, -2)
     assert is_large(schur_complement(tall))
     CHECKS[check](lambda X: 50 * gradients.cayley(X), X)  # the derivatives are of order 1 / 50
+
+
+@pytest.mark.parametrize("name", ["matrix_exp", "cayley", "unitary_householder"])
+@pytest.mark.parametrize("dtype", [REAL, COMPLEX])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (2, 7), (6, 3)], ids=str)
+def test_the_derivative_of_the_inverse_is_the_inverse_of_the_derivative(name, dtype, shape):
+    """Map after inverse is the identity along the frames, in forward and in reverse mode."""
+    f, inverse = getattr(gradients, name), getattr(gradients, name + "_inverse")
+    X = 0.2 * sample(shape, dtype) + np.eye(*shape, dtype=dtype)
+    Q, dQ = make_jvp(f)(X)(sample(shape, dtype, 1))
+    _, tangent = make_jvp(lambda Q: f(inverse(Q)))(Q)(dQ)
+    assert_within(tangent, dQ, 1e-12)
+    C = sample(shape, dtype, 2)
+    g = grad(lambda Q: real_inner(C, f(inverse(Q))))(Q)
+    assert_within(real_inner(g, dQ), real_inner(C, dQ), 1e-12)
+
+
+@pytest.mark.parametrize("name, Q", [("matrix_exp_inverse", -np.eye(4)),
+                                     ("matrix_exp_inverse", -np.eye(5, 2)),
+                                     ("unitary_householder_inverse", np.eye(3)[::-1] + 0j)])
+def test_where_an_inverse_jumps_there_is_no_derivative(name, Q):
+    with pytest.raises(np.linalg.LinAlgError, match="no derivative"):
+        grad(against(getattr(gradients, name), Q))(Q)
+
+
+@pytest.mark.parametrize("name", ["matrix_exp_inverse", "cayley_inverse"])
+def test_what_has_no_preimage_raises_as_in_core(name):
+    with pytest.raises(ValueError, match="^Q must"):
+        getattr(gradients, name)(np.diag([1.0, -1.0, 1.0]))
+
+
+def test_unitary_householder_checks_its_input():
+    X = np.eye(3, dtype=complex)
+    X[1, 1] = 0
+    with pytest.raises(ValueError, match="^X must have no zero on its diagonal"):
+        gradients.unitary_householder(X)
+
+
+@pytest.mark.parametrize("name", ["matrix_exp", "cayley", "householder", "matrix_exp_inverse",
+                                  "cayley_inverse", "unitary_householder"])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2)], ids=str)
+def test_rules_can_be_differentiated_by_their_direction_alone(name, shape):
+    """The adjoint is linear: its derivative along C is its value at C."""
+    X = core.cayley(0.3 * sample(shape)) if name.endswith("inverse") else with_signs(sample(shape))
+    pull, _ = make_vjp(getattr(gradients, name))(X)
+    C = sample(shape, seed=1)
+    assert_within(make_jvp(pull)(0 * C)(C)[1], pull(C), 1e-13)

@@ -30,6 +30,8 @@ class Case:
     scale : float
         Of the input X: the norm of the skew matrix it stands for; for reflectors, of its entries,
         times the root of the larger dimension.
+    only : tuple of str
+        The answers that are compared, where some differ on purpose; empty for all.
     """
 
     family: str
@@ -39,6 +41,7 @@ class Case:
     shapes: dict[str, tuple[int, ...]]
     options: dict[str, Any] = field(default_factory=dict)
     scale: float = 1.0
+    only: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -22,6 +22,13 @@ ORTHOGONAL_MAPS = {
     "matrix_exp": gradients.matrix_exp,
     "cayley": gradients.cayley,
     "householder": gradients.householder,
+    "unitary_householder": gradients.unitary_householder,
+}
+INVERSES = {
+    "matrix_exp": core.matrix_exp_inverse,
+    "cayley": core.cayley_inverse,
+    "householder": core.householder_inverse,
+    "unitary_householder": core.unitary_householder_inverse,
 }
 STARTS = {"haar": core.haar, "torus": core.torus}
 
@@ -43,10 +50,12 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         Changed in place.
     name : str
         The parameter or buffer, of shape (..., n, k).
-    orthogonal_map : {"matrix_exp", "cayley", "householder"}, optional
+    orthogonal_map : {"matrix_exp", "cayley", "householder", "unitary_householder"}, optional
         How an unconstrained matrix becomes an orthogonal one: :func:`orthonorm.core.matrix_exp`,
-        :func:`orthonorm.core.cayley` or :func:`orthonorm.core.householder`. Default: "matrix_exp" for
-        square or complex matrices, and on top of another parametrization; "householder" otherwise.
+        :func:`orthonorm.core.cayley`, :func:`orthonorm.core.householder` or
+        :func:`orthonorm.core.unitary_householder`, which is for complex matrices and not in PyTorch.
+        Default: "matrix_exp" for square or complex matrices, and on top of another parametrization;
+        "householder" otherwise.
     use_trivialization : bool
         Multiply the map by an orthogonal ``base``, so that training starts where the map is best
         behaved, at the identity: the dynamic trivialization of [1]_.
@@ -67,7 +76,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     ------
     ValueError
         If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
-        `orthogonal_map` is not one of the three; if it is "householder" and the tensor complex, or
+        `orthogonal_map` is not one of the four; if it is "householder" and the tensor complex, or
         parametrized already (the diagonal of what it maps must hold signs); if `start` is not one of
         the two, is "torus" for a matrix that is not square, or cannot be reached: on top of another
         parametrization, and with "matrix_exp" or "cayley" without trivialization.
@@ -85,11 +94,17 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     them. Both are read, whatever n is. An n x n base with another completion, PyTorch's, is used as
     it is, at the cost of an n x n product.
 
-    Default start: with trivialization, or with "householder", the present weight if it is orthogonal,
-    else the Q of its QR factorisation with positive diagonal of R. (From a zero or rank-deficient
-    weight this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the present weight.
+    Default start: with trivialization, or with the products of reflectors, the present weight if it is
+    orthogonal, else the Q of its QR factorisation with positive diagonal of R. (From a zero or
+    rank-deficient weight this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the
+    present weight, as in PyTorch.
 
-    Assigning, ``module.weight = Q``, sets the weight to Q, or to its orthogonal factor.
+    Assigning, ``module.weight = Q``, sets the weight to Q, or to its orthogonal factor. Without
+    trivialization ``original`` becomes :func:`orthonorm.core.matrix_exp_inverse`,
+    :func:`orthonorm.core.cayley_inverse` (PyTorch raises NotImplementedError for these two) or
+    the inverse of the products of reflectors of it. What the map does not reach raises ValueError and
+    changes nothing: a real square Q of determinant -1 with "matrix_exp", a square block with the
+    eigenvalue -1 with "cayley". With trivialization everything is reached.
 
     References
     ----------
@@ -137,7 +152,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
                          f'{name}: the diagonal must hold signs. Use "matrix_exp" or "cayley"')
     if start is None:
         return register_parametrization(module, name, parametrization, unsafe=True)
-    if not use_trivialization and orthogonal_map != "householder":
+    if not use_trivialization and orthogonal_map in ("matrix_exp", "cayley"):
         raise ValueError(f'start={start!r} with orthogonal_map "{orthogonal_map}" needs '
                          "use_trivialization=True: the map alone does not reach every matrix")
     Q = STARTS[start](weight.shape, weight.dtype, rng)
@@ -221,14 +236,15 @@ class _Orthogonal(Module):
             tall = mT(Q) if Q.shape[-2] < Q.shape[-1] else Q
             frame = tall.copy() if is_orthonormal(tall) else core.orthonormalize(tall)
             super().__setattr__("base", _read_only(frame))
-            # Minus the identity is mapped to the identity by all three maps.
+            # Minus the identity is mapped to the identity by all maps.
             return np.zeros_like(Q) - np.eye(*Q.shape[-2:], dtype=Q.dtype)
-        if self.orthogonal_map != "householder":
-            raise NotImplementedError(
-                "It is not possible to assign to the matrix exponential or the Cayley "
-                "parametrizations when use_trivialization=False."
-            )
-        return core.householder_inverse(Q)
+        return INVERSES[self.orthogonal_map](Q)
+
+    def right_inverse_at_registration(self, weight: Any) -> Any:
+        """Return the start of `original`: PyTorch's, which cannot invert two of the maps."""
+        if not self.use_trivialization and self.orthogonal_map in ("matrix_exp", "cayley"):
+            return weight
+        return self.right_inverse(weight)
 
     def _saved(self, name: str) -> Any:
         if name == "base" and max(self.shape[-2:]) <= LARGEST_SQUARE_BASE:

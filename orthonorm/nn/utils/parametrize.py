@@ -8,7 +8,7 @@ A parametrized module can be copied, pickled and sent to another process like an
 leaves it at state dicts. What unpickles it finds the class by the name of the one it was made from.
 """
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any, Iterator
 
@@ -111,7 +111,7 @@ class ParametrizationList(ModuleList):
         for module in reversed(list(self)):
             if hasattr(module, "right_inverse"):
                 try:
-                    new = module.right_inverse(new)
+                    new = _inverse_at_registration(module)(new)
                 except NotImplementedError:
                     pass
         if not _is_array(new) and not isinstance(new, Sequence):
@@ -372,7 +372,7 @@ def _check_on_top(module: Module, name: str, parametrization: Module) -> None:
     _check_result("Registering a parametrization", X, Y)
     if hasattr(parametrization, "right_inverse"):
         try:
-            Z = parametrization.right_inverse(X)
+            Z = _inverse_at_registration(parametrization)(X)
         except NotImplementedError:
             return
         if not _is_array(Z):
@@ -386,6 +386,11 @@ def _check_on_top(module: Module, name: str, parametrization: Module) -> None:
                     f"as module.{name}, {getattr(Y, what)}, unless the `unsafe` flag is enabled. "
                     f"Got {getattr(Z, what)}"
                 )
+
+
+def _inverse_at_registration(parametrization: Module) -> Callable[[Any], Any]:
+    """Return ``right_inverse``, or what `orthogonal` starts with where PyTorch cannot invert."""
+    return getattr(parametrization, "right_inverse_at_registration", parametrization.right_inverse)
 
 
 def _check_result(doing: str, result: Any, before: Any) -> None:

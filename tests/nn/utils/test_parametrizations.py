@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from orthonorm import nn
+from orthonorm import core, nn
 from orthonorm.func import value_and_grad
 from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 from orthonorm.nn.utils.parametrize import (
@@ -19,7 +19,7 @@ from orthonorm.nn.utils.parametrize import (
 
 from ..snapshots import bits, snapshot
 
-MAPS = ("matrix_exp", "cayley", "householder")
+MAPS = ("matrix_exp", "cayley", "householder", "unitary_householder")
 REAL, COMPLEX = (np.float32, np.float64), (np.complex64, np.complex128)
 SHAPES = {"square": (4, 4), "tall": (5, 3), "wide": (3, 5), "row": (1, 4), "column": (4, 1),
           "1x1": (1, 1)}
@@ -82,6 +82,21 @@ def made(orthogonal_map, trivial, shape, dtype):
                       use_trivialization=trivial, rng=0)
 
 
+def assert_assigns_or_changes_nothing(module, value, factor):
+    """Hold an assignment to a map that reaches some frames only: the rotations, if real and square."""
+    square_and_real = factor.shape[-1] == factor.shape[-2] and not np.iscomplexobj(factor)
+    if square_and_real and np.linalg.det(factor) < 0:
+        before = snapshot(module)
+        with pytest.raises(ValueError, match="^Q must"):
+            module.weight = value
+        assert snapshot(module) == before
+    else:
+        module.weight = value
+        X = module.parametrizations.weight.original
+        error = 100 * np.finfo(factor.dtype).eps * max(1, np.linalg.norm(X))
+        assert_allclose(module.weight, factor, rtol=0, atol=error)
+
+
 @every_case
 def test_orthogonal_start_assignment_and_training(orthogonal_map, trivial, shape, dtype):
     module, start = made(orthogonal_map, trivial, shape, dtype), random(*shape, dtype=dtype)
@@ -91,7 +106,7 @@ def test_orthogonal_start_assignment_and_training(orthogonal_map, trivial, shape
 
     new = random(*shape, dtype=dtype, seed=1)
     Q = orthogonal_factor(new).astype(dtype)
-    if trivial or orthogonal_map == "householder":
+    if trivial or orthogonal_map.endswith("householder"):
         assert_allclose(module.weight, orthogonal_factor(start), **near(dtype))
         module.weight = Q
         assert_allclose(module.weight, Q, **near(dtype))
@@ -101,11 +116,11 @@ def test_orthogonal_start_assignment_and_training(orthogonal_map, trivial, shape
         assert_allclose(module.weight, -Q, **near(dtype))
         assert module.parametrizations.weight._parameters["original"] is original
     else:
-        before = snapshot(module)
-        for value in (Q, new):
-            with pytest.raises(NotImplementedError, match="assign to the matrix exponential or the"):
-                module.weight = value
-        assert snapshot(module) == before
+        # PyTorch raises NotImplementedError on assignment, and starts from f(weight).
+        assert_array_equal(module.weight, getattr(core, orthogonal_map)(start))
+        for value, factor in ((Q, Q), (new, Q), (-Q, -Q)):
+            assert_assigns_or_changes_nothing(module, value, factor)
+        assert module.parametrizations.weight._parameters["original"] is original
 
     cotangent = random(*shape, dtype=dtype, seed=2)
     for _ in range(3):
@@ -115,7 +130,11 @@ def test_orthogonal_start_assignment_and_training(orthogonal_map, trivial, shape
         assert gradient.dtype == dtype and gradient.shape == shape
         lower = tall_side(gradient)
         assert_array_equal(np.triu(lower, 1), np.zeros_like(lower))
-        assert_array_equal(np.diagonal(lower).real, np.zeros(min(shape)))
+        if orthogonal_map == "unitary_householder":  # only the phases matter
+            radial = np.diagonal(lower) * np.diagonal(tall_side(original.data)).conj()
+            assert_allclose(radial.real, np.zeros(min(shape)), rtol=0, atol=10 * np.finfo(dtype).eps)
+        else:
+            assert_array_equal(np.diagonal(lower).real, np.zeros(min(shape)))
         if min(shape) > 1 or max(shape) > 1 and trivial:
             assert np.any(gradient)
         original.data = original.data - np.asarray(0.1, original.data.real.dtype) * gradient
@@ -131,7 +150,7 @@ def test_the_default_map(shape, dtype, expected):
     default = orthogonal(Holder(weight), use_trivialization=False)
     named = orthogonal(Holder(weight), "weight", expected, use_trivialization=False)
     assert bits(default.weight) == bits(named.weight)
-    for other in set(MAPS) - {expected} - ({"householder"} if dtype is np.complex128 else set()):
+    for other in set(MAPS[:3]) - {expected} - ({"householder"} if dtype is np.complex128 else set()):
         different = orthogonal(Holder(weight), "weight", other, use_trivialization=False)
         assert not np.allclose(different.weight, default.weight)
 
@@ -187,7 +206,7 @@ def test_a_deficient_weight_gives_an_orthogonal_start(orthogonal_map, trivial, w
     module = Holder(DEFICIENT[weight](*shape).astype(dtype))
     orthogonal(module, "weight", orthogonal_map, use_trivialization=trivial, rng=0)
     assert_orthogonal(module.weight)
-    if trivial or orthogonal_map == "householder":
+    if trivial or orthogonal_map.endswith("householder"):
         module.weight = DEFICIENT[weight](*shape).astype(dtype)
         assert_orthogonal(module.weight)
 
@@ -674,3 +693,80 @@ def test_errors_of_weight_norm_change_nothing(case):
     with pytest.raises(error, match=message):
         call(layer)
     assert snapshot(layer) == before and not layer._load_state_dict_pre_hooks
+
+
+# -- beyond PyTorch: unitary_householder, assignment without trivialization --------------------------
+
+@pytest.mark.parametrize("dtype", COMPLEX)
+@pytest.mark.parametrize("trivial", [True, False])
+def test_householder_still_refuses_complex_matrices(dtype, trivial):
+    module = Holder(random(4, 3, dtype=dtype))
+    before = snapshot(module)
+    with pytest.raises(ValueError, match="householder parametrization does not support complex"):
+        orthogonal(module, "weight", "householder", use_trivialization=trivial)
+    assert snapshot(module) == before
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5), (2, 5, 3)], ids=str)
+@pytest.mark.parametrize("orthogonal_map, trivial", [
+    ("unitary_householder", True), ("unitary_householder", False), ("cayley", False),
+    ("matrix_exp", False)])
+def test_a_state_dict_restores_an_assigned_weight(orthogonal_map, trivial, shape, dtype):
+    module = made(orthogonal_map, trivial, shape, dtype)
+    module.weight = Q = core.cayley(random(*shape, dtype=dtype, seed=8))
+    twin = made(orthogonal_map, trivial, shape, dtype)
+    twin.load_state_dict(module.state_dict())
+    assert bits(twin.weight) == bits(module.weight)
+    X = module.parametrizations.weight.original
+    assert_allclose(twin.weight, Q, rtol=0, atol=100 * np.finfo(dtype).eps * max(1, np.linalg.norm(X)))
+
+
+def test_the_phases_of_unitary_householder_are_trained():
+    """To a diagonal unitary matrix, which reflectors with fixed signs do not reach."""
+    module = orthogonal(Holder(np.eye(2, dtype=complex)), "weight", "unitary_householder",
+                        use_trivialization=False)
+    target = np.diag(np.exp([1j, -2j]))
+    parameter = module.parametrizations.weight._parameters["original"]
+    for _ in range(200):
+        value, gradients = value_and_grad(
+            lambda: anp.sum(anp.abs(module.weight - target)**2), module)()
+        parameter.data = parameter.data - 0.3 * gradients["parametrizations.weight.original"]
+    assert value < 1e-20
+    assert np.all(np.abs(np.diagonal(parameter.data)) >= 1)
+
+
+@pytest.mark.parametrize("orthogonal_map, value", [
+    ("cayley", np.diag([1.0, -1.0, 1.0])), ("matrix_exp", np.diag([1.0, -1.0, 1.0])),
+    ("cayley", -np.eye(3)), ("cayley", np.diag([1.0, np.nan, 1.0])),
+    ("matrix_exp", np.diag([1.0, np.inf, 1.0])), ("matrix_exp", np.eye(3, 2)),
+    ("cayley", np.eye(2)), ("unitary_householder", np.diag([1.0, np.nan, 1.0])),
+], ids=str)
+def test_a_failing_assignment_changes_nothing(orthogonal_map, value):
+    module = made(orthogonal_map, False, (3, 3), np.float64)
+    before, weight = snapshot(module), bits(module.weight)
+    with pytest.raises(ValueError):
+        module.weight = value
+    assert snapshot(module) == before and bits(module.weight) == weight
+
+
+@pytest.mark.parametrize("orthogonal_map", ["cayley", "matrix_exp"])
+def test_assigning_through_a_chain(orthogonal_map):
+    module = orthogonal(Holder(random(5, 3)), "weight", orthogonal_map, use_trivialization=False)
+    register_parametrization(module, "weight", Double())
+    Q = core.cayley(0.2 * random(5, 3, seed=4))
+    module.weight = 2 * Q
+    assert_allclose(module.weight, 2 * Q, rtol=0, atol=1e-14)
+    assert_allclose(module.parametrizations.weight.original[1:, 0], getattr(
+        core, orthogonal_map + "_inverse")(Q)[1:, 0], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("orthogonal_map", ["cayley", "matrix_exp"])
+def test_a_further_registration_does_not_invert(orthogonal_map):
+    """As in PyTorch: the map is put on top, `original` stays."""
+    module = register_parametrization(Holder(random(4, 4)), "weight", Double())
+    before = bits(module.parametrizations.weight.original)
+    weight = np.array(module.weight)
+    orthogonal(module, "weight", orthogonal_map, use_trivialization=False)
+    assert bits(module.parametrizations.weight.original) == before
+    assert_array_equal(module.weight, getattr(core, orthogonal_map)(weight))
