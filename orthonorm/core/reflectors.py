@@ -20,7 +20,7 @@ import functools
 import numpy as np
 import scipy.linalg
 
-from .matrices import H, add_to_diagonal, mT, solve_upper, tril
+from .matrices import H, add_to_diagonal, solve_upper, tril
 
 
 class CompactWY:
@@ -34,7 +34,7 @@ class CompactWY:
     V : ndarray, shape (..., n, k)
         The reflectors, unit lower trapezoidal.
     tau : ndarray, shape (..., k)
-        Zero where a reflection is left out.
+        Zero where a reflection is left out. In double precision, where it is known so.
     signs : ndarray, shape (..., k)
         Real: d.
     """
@@ -44,12 +44,19 @@ class CompactWY:
 
     @functools.cached_property
     def T(self) -> np.ndarray:
-        """The triangle of the block of reflectors, of shape (..., k, k)."""
-        return triangle(self.V, self.tau)
+        """The triangle of the block of reflectors, of shape (..., k, k).
+
+        It is computed in double precision: nearly parallel reflectors cancel in V T V^H.
+        """
+        double = np.result_type(self.V, np.float64)
+        return triangle(self.V.astype(double, copy=False), self.tau).astype(self.V.dtype, copy=False)
 
     def frame(self) -> np.ndarray:
-        """Return the first k columns, of shape (..., n, k)."""
-        k = self.V.shape[-1]
+        """Return the first k columns, of shape (..., n, k), of a real product."""
+        n, k = self.V.shape[-2:]
+        if n == k:
+            identity = np.eye(n, dtype=self.V.dtype)
+            return self.multiply_from_right(np.broadcast_to(identity, self.V.shape))
         Q = self.V @ (self.T @ H(-self.V[..., :k, :]))
         add_to_diagonal(Q[..., :k, :], 1)
         Q *= self.signs[..., None, :]
@@ -70,13 +77,11 @@ class CompactWY:
 
     def multiply_from_right(self, Z: np.ndarray) -> np.ndarray:
         """Multiply `Z`, of shape (..., m, n), by this real and square (n = k) product (``ormqr``)."""
-        product = np.array(Z, order="C")
-        VT = mT(np.ascontiguousarray(mT(self.V)))
-        ormqr, = scipy.linalg.get_lapack_funcs(["ormqr"], [product])
-        for i in np.ndindex(product.shape[:-2] if product.size else 0):
-            # The transposes lie in memory as LAPACK has them: (Z H_1 ... H_k)^T = (H_1 ... H_k)^T Z^T.
-            size = 64 * product.shape[-2]
-            ormqr("L", "T", VT[i], self.tau[i], product[i].T, size, overwrite_c=True)
+        ormqr, = scipy.linalg.get_lapack_funcs(["ormqr"], dtype=Z.dtype)
+        product = np.empty(Z.shape, Z.dtype)
+        for i in np.ndindex(Z.shape[:-2] if Z.size else 0):
+            V, ZF = self.V[i].copy(order="F"), Z[i].copy(order="F")
+            product[i] = ormqr("R", "N", V, self.tau[i], ZF, 64 * len(ZF), overwrite_c=True)[0]
         product *= self.signs[..., None, :]
         return product
 

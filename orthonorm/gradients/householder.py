@@ -1,4 +1,6 @@
 r"""Rules of the compact WY product of reflectors, and of the way back from a frame to them."""
+import functools
+
 import numpy as np
 from autograd.extend import primitive
 from autograd.tracer import isbox
@@ -41,11 +43,11 @@ def householder(X):
     .. math:: \dot W = T \left( \dot V_1^T -
               \operatorname{half}(\dot V^T V + V^T \dot V) W \right),
 
-    and backwards, with :math:`G = \bar Q \operatorname{diag}(d)` and R the gradient of the right-hand
+    and backwards, with :math:`G = \bar Q \operatorname{diag}(d)` and -R the gradient of the right-hand
     side :math:`V_1^T`,
 
-    .. math:: \bar W = -V^T G, \quad R = T^T \bar W, \quad C = \operatorname{half}(-R W^T), \quad
-              \bar V = -G W^T + \begin{pmatrix} R^T \\ 0 \end{pmatrix} + V (C + C^T).
+    .. math:: \bar W = -V^T G, \quad R = -T^T \bar W, \quad C = \operatorname{half}(R W^T), \quad
+              \bar V = V (C + C^T) - G W^T - \begin{pmatrix} R^T \\ 0 \end{pmatrix}.
 
     Examples
     --------
@@ -76,19 +78,24 @@ def _factors(X, product):
 
 def half(M):
     """Return the strict upper triangle and half of the diagonal of each matrix of a stack."""
-    mask = np.triu(np.ones(M.shape[-2:], M.dtype), 1)
-    return M * (mask + np.eye(M.shape[-1], dtype=M.dtype) / 2)
+    return M * _half_mask(M.shape[-1], M.dtype)
+
+
+@functools.lru_cache(maxsize=4)
+def _half_mask(k, dtype):
+    return np.triu(np.ones((k, k), dtype), 1) + np.eye(k, dtype=dtype) / 2
 
 
 def _householder_adjoint(Q, X, product, Qbar):
     V, T = _factors(X, product)
-    k = X.shape[-1]
+    n, k = X.shape[-2:]
     G = Qbar * product.signs[..., None, :]
     W = T @ mT(V[..., :k, :])
-    R = mT(T) @ (mT(V) @ -G)
-    C = half(-R @ mT(W))
+    R = mT(T) @ (mT(V) @ G)
+    C = half(R @ mT(W))
     Vbar = V @ (C + mT(C)) - G @ mT(W)
-    return tril(rows(Vbar[..., :k, :] + mT(R), Vbar[..., k:, :]), -1)
+    top = Vbar[..., :k, :] - mT(R)
+    return tril(top if n == k else rows(top, Vbar[..., k:, :]), -1)
 
 
 def _householder_tangent(Q, X, product, dX):
