@@ -24,6 +24,7 @@ from ..core.spectral import estimate_sigma
 from ..nn.module import Module
 from ..nn.parameter import Parameter
 from ..nn.utils import parametrizations
+from ..nn.utils.parametrizations.orthogonal import ORTHOGONAL_MAPS
 from .formats import Arrays, CheckpointError
 
 LONGEST_CHAIN = 20
@@ -337,9 +338,9 @@ def maps_of(tensors: Mapping[str, np.ndarray | Arrays],
     said = {"": orthogonal_map} if isinstance(orthogonal_map, str) else dict(orthogonal_map or {})
     parametrized = [name for name, tensor in tensors.items() if isinstance(tensor, dict)]
     for name, wanted in said.items():
-        if wanted not in parametrizations.ORTHOGONAL_MAPS:
+        if wanted not in ORTHOGONAL_MAPS:
             raise CheckpointError(f"orthogonal_map has to be one of "
-                                  f"{', '.join(parametrizations.ORTHOGONAL_MAPS)}, got {wanted}")
+                                  f"{', '.join(ORTHOGONAL_MAPS)}, got {wanted}")
         if name and name not in parametrized:
             raise CheckpointError(f"orthogonal_map is said for {name}, which is not parametrized here")
     return {name: said.get(name, said.get("")) for name in parametrized}

@@ -345,6 +345,29 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     return module
 
 
+def tensor_named(module: Module, name: str) -> Any:
+    """Return the parameter, buffer or parametrized tensor of a name.
+
+    Parameters
+    ----------
+    module : Module
+    name : str
+
+    Returns
+    -------
+    ndarray or autograd tracer
+
+    Raises
+    ------
+    ValueError
+        If the module has none.
+    """
+    tensor = getattr(module, name, None)
+    if not _is_array(tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    return tensor
+
+
 def _forget_cached(module: Module, name: str) -> None:
     if scope.cache is not None:
         scope.cache.pop((module, name), None)

@@ -1,22 +1,16 @@
-"""Orthogonal weights, spectral normalisation, weight normalisation."""
-import functools
+"""Orthogonal weights."""
 from typing import Any
 
 import autograd.numpy as np
 from autograd.extend import Box
 
-from ... import core, gradients
-from ...core.completion import completion, is_orthonormal
-from ...core.matrices import as_matrices, check_finite, mT
-from ...core.spectral import unit_vector
-from ...gradients.completion import multiply
-from ...gradients.householder import base_times_householder
-from ...gradients.rules import cast
-from ..module import Module, fitted
-from .convolution_norm import ConvolutionSpectralNorm, check_iterations
-from .parametrize import is_parametrized, register_parametrization
-
-__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
+from .... import core, gradients
+from ....core.completion import completion, is_orthonormal
+from ....core.matrices import as_matrices, mT
+from ....gradients.completion import multiply
+from ....gradients.householder import base_times_householder
+from ...module import Module, fitted
+from ..parametrize import is_parametrized, register_parametrization, tensor_named
 
 ORTHOGONAL_MAPS = {
     "matrix_exp": gradients.matrix_exp,
@@ -34,10 +28,6 @@ STARTS = {"haar": core.haar, "torus": core.torus}
 
 LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 
-
-# ---------------------------------------------------------------------------------------------------
-# Orthogonal weights
-# ---------------------------------------------------------------------------------------------------
 
 def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None = None, *,
                use_trivialization: bool = True, start: str | None = None,
@@ -133,7 +123,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         raise ValueError(f'start has to be None, "haar" or "torus". Got: {start}')
     if start is not None and on_top:
         raise ValueError(f"start={start!r} is for the first parametrization of {name}")
-    weight = _tensor(module, name)
+    weight = tensor_named(module, name)
     if np.ndim(weight) < 2:
         raise ValueError(
             f"Expected a matrix or batch of matrices. Got a tensor of {np.ndim(weight)} dimensions."
@@ -274,264 +264,3 @@ def _is_completion(base: Any, frame: Any) -> bool:
 def _read_only(array: Any) -> Any:
     array.flags.writeable = False
     return array
-
-
-# ---------------------------------------------------------------------------------------------------
-# Spectral normalisation
-# ---------------------------------------------------------------------------------------------------
-
-def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int = 1,
-                  eps: float = 1e-12, dim: int | None = None, *, input_size: Any = None,
-                  rng: Any = None) -> Module:
-    r"""Divide a weight by an estimate of its largest singular value.
-
-    Parameters
-    ----------
-    module : Module
-        Changed in place.
-    name : str
-        The parameter or buffer. With more than two dimensions it is read as a matrix whose rows are
-        `dim`; with one, it is divided by its norm.
-    n_power_iterations : int
-        Power iterations each time the weight is read in training mode. In evaluation mode there are
-        none.
-    eps : float
-        Norms smaller than this are replaced by it.
-    dim : int, optional
-        The dimension of the outputs. Default: 0, and 1 for transposed convolutions.
-    input_size : int or tuple of int, optional
-        Size in space of the inputs of a convolution, such as (32, 32). With it the weight is divided
-        by the norm of the layer's linear map, not by that of the reshaped weight.
-    rng : None, int or numpy.random.Generator
-        Chooses the start of the power iteration.
-
-    Returns
-    -------
-    Module
-        `module`; its weight has a spectral norm near 1.
-
-    Raises
-    ------
-    ValueError
-        If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive;
-        if `input_size` is given for something else than the weight of a convolution, or with `dim`.
-    IndexError
-        If `dim` is out of range.
-    RuntimeError, TypeError
-        If `input_size` is not one positive number for each dimension of space, or smaller than the
-        kernel.
-
-    Notes
-    -----
-    The weight is :math:`W / \sigma`, :math:`\sigma = u^H W v`, where W is
-    ``parametrizations.weight.original``, and the buffers u and v,
-    ``parametrizations.weight.0._u`` and ``_v``, follow its leading singular vectors by
-    :func:`orthonorm.core.power_iteration`: 15 times on registration, then `n_power_iterations` at
-    each reading. They are constants to every derivative [1]_. A zero weight stays zero (PyTorch's
-    becomes NaN).
-
-    Assigning, ``module.weight = W``, sets ``original``.
-
-    *Convolutions.* The norm of the reshaped weight is not that of the layer, which also depends on
-    how often an input entry is met: on padding, stride, dilation and the size of the input. For a
-    3 x 3 kernel of stride 1 the layer's norm may be up to 3 times as large. With `input_size` the
-    iteration runs with the convolution A_W itself and its adjoint [2]_,
-
-    .. math:: u \leftarrow \frac{A_W v}{\|A_W v\|}, \qquad
-              v \leftarrow \frac{A_W^H u}{\|A_W^H u\|}, \qquad \sigma = u^H (A_W v),
-
-    ``_u`` and ``_v`` having the shapes of an output and of an input without batch, and the layer
-    without its bias has a norm near 1 at that size. Many singular values are close to the largest, so
-    that the estimate, always too small, comes near it slowly: give more iterations where that matters,
-    and see :func:`orthonorm.core.circular_convolution_norm_bounds` for a bound from above.
-
-    References
-    ----------
-    .. [1] T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, "Spectral normalization for generative
-       adversarial networks", ICLR 2018.
-    .. [2] H. Gouk, E. Frank, B. Pfahringer, M. J. Cree, "Regularisation of neural networks by
-       enforcing Lipschitz continuity", Machine Learning 110 (2021); arXiv:1804.04368 (2018).
-
-    Examples
-    --------
-    >>> from orthonorm import nn
-    >>> layer = spectral_norm(nn.Linear(20, 40, rng=0), rng=0)
-    >>> layer
-    ParametrizedLinear(
-      in_features=20, out_features=40, bias=True
-      (parametrizations): ModuleDict(
-        (weight): ParametrizationList(
-          (0): _SpectralNorm()
-        )
-      )
-    )
-    >>> bool(abs(np.linalg.norm(layer.weight, 2) - 1) < 0.05)
-    True
-
-    A critic's layer whose outputs never differ by more than its inputs do:
-
-    >>> layer = spectral_norm(nn.Conv2d(3, 16, 3, padding=1, rng=0), input_size=(8, 8), rng=0)
-    >>> layer.parametrizations.weight[0]._v.shape
-    (3, 8, 8)
-    """
-    weight = _tensor(module, name)
-    if input_size is not None:
-        return register_parametrization(module, name, ConvolutionSpectralNorm(
-            module, name, n_power_iterations, eps, dim, input_size, rng))
-    if dim is None:
-        dim = 1 if getattr(module, "transposed", False) else 0  # transposed convolutions say so
-    parametrization = _SpectralNorm(weight, n_power_iterations, dim, eps, rng=rng)
-    return register_parametrization(module, name, parametrization)
-
-
-class _SpectralNorm(Module):
-    _u: Any
-    _v: Any
-
-    def __init__(self, weight: Any, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12, *,
-                 rng: Any = None):
-        super().__init__()
-        ndim = weight.ndim
-        if not -ndim <= dim < ndim:
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
-                f"{dim})"
-            )
-        check_iterations(n_power_iterations)
-        self.dim = dim % ndim
-        self.eps = eps
-        self.n_power_iterations = n_power_iterations
-        if ndim > 1:
-            rng = np.random.default_rng(rng)
-            W = gradients.stop_gradient(self._as_matrix(weight))
-            u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
-            u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
-            self.register_buffer("_u", u)
-            self.register_buffer("_v", v)
-
-    def forward(self, weight: Any) -> Any:
-        if weight.ndim == 1:
-            return _normalize(weight, self.eps)
-        W = self._as_matrix(weight)
-        if self.training:
-            self._u, self._v = gradients.power_iteration(
-                W, self._u, self._v, self.n_power_iterations, self.eps)
-        return self._from_matrix(gradients.spectral_normalize(W, self._u, self._v), weight.shape)
-
-    def right_inverse(self, value: Any) -> Any:
-        return check_finite(value, "the weight")
-
-    def _as_matrix(self, weight: Any) -> Any:
-        W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
-        return W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
-
-    def _from_matrix(self, W: Any, shape: tuple[int, ...]) -> Any:
-        others = shape[:self.dim] + shape[self.dim + 1:]
-        W = W if W.ndim == len(shape) else np.reshape(W, (shape[self.dim], *others))
-        return np.moveaxis(W, 0, self.dim) if self.dim else W
-
-
-def _normalize(x: Any, eps: float) -> Any:
-    norm = np.sqrt(np.sum(np.real(x * np.conj(x))))
-    return x / norm if norm > eps else x / eps
-
-
-# ---------------------------------------------------------------------------------------------------
-# Weight normalisation
-# ---------------------------------------------------------------------------------------------------
-
-def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    r"""Train the length of a weight apart from its direction.
-
-    Parameters
-    ----------
-    module : Module
-        Changed in place.
-    name : str
-        The parameter or buffer.
-    dim : int or None
-        The weight has one length for each index of this dimension; None, or -1 as in PyTorch, gives
-        the whole tensor a single length.
-
-    Returns
-    -------
-    Module
-        `module`; its weight is :math:`g \, v / \|v\|` with g ``parametrizations.weight.original0``
-        and v ``parametrizations.weight.original1``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such tensor, it is parametrized already (weight_norm starts from two arrays, so
-        it comes first in a chain), or it is complex (PyTorch's has no complex form either).
-    IndexError
-        If `dim` is out of range.
-
-    Notes
-    -----
-    A slice of v that is zero has no direction: the weight there is zero, and PyTorch's NaN. State
-    dicts with the older keys ``weight_g`` and ``weight_v`` are understood.
-
-    References
-    ----------
-    .. [1] T. Salimans, D. P. Kingma, "Weight normalization: a simple reparameterization to accelerate
-       training of deep neural networks", NeurIPS 2016.
-
-    Examples
-    --------
-    >>> from orthonorm import nn
-    >>> layer = weight_norm(nn.Linear(20, 40))
-    >>> layer.parametrizations.weight.original0.shape
-    (40, 1)
-    >>> layer.parametrizations.weight.original1.shape
-    (40, 20)
-    """
-    if is_parametrized(module, name):
-        raise ValueError(f"weight_norm must be the first parametrization of {name}")
-    register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
-    module._register_load_state_dict_pre_hook(functools.partial(_rename_old_keys, name))
-    return module
-
-
-def _rename_old_keys(name: str, state_dict: dict, prefix: str) -> None:
-    old = [f"{prefix}{name}_g", f"{prefix}{name}_v"]
-    if all(key in state_dict for key in old):
-        for i, key in enumerate(old):
-            state_dict[f"{prefix}parametrizations.{name}.original{i}"] = state_dict.pop(key)
-
-
-class _WeightNorm(Module):
-    def __init__(self, dim: int | None = 0):
-        super().__init__()
-        self.dim = -1 if dim is None else dim
-
-    def forward(self, weight_g: Any, weight_v: Any) -> Any:
-        norm = self._norm(weight_v)
-        return weight_v * (weight_g / (norm + cast(norm == 0, norm.dtype)))
-
-    def right_inverse(self, weight: Any) -> tuple[Any, Any]:
-        if np.iscomplexobj(weight):
-            raise ValueError(f"weight_norm needs a real weight, got {weight.dtype}")
-        return self._norm(weight), check_finite(weight, "the weight")
-
-    def _norm(self, v: Any) -> Any:
-        if self.dim == -1:
-            squares = np.sum(v * v)
-        else:
-            if not -v.ndim <= self.dim < v.ndim:
-                raise IndexError(
-                    f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
-                    f"but got {self.dim})"
-                )
-            others = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
-            squares = np.sum(v * v, axis=others, keepdims=True)
-        # The root has no derivative at zero, where the direction of v does not matter anyway.
-        zero = cast(squares == 0, squares.dtype)
-        return np.sqrt(squares + zero) * (1 - zero)
-
-
-def _tensor(module: Module, name: str) -> Any:
-    weight = getattr(module, name, None)
-    if not hasattr(weight, "ndim"):
-        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
-    return weight

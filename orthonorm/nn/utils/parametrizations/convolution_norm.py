@@ -6,12 +6,12 @@ from typing import Any
 import autograd.numpy as np
 from autograd import make_vjp
 
-from ...core.matrices import check_finite
-from ...core.spectral import divisor, normalize, unit_vector
-from ...gradients import stop_gradient
-from ..convolution import _Convolution
-from ..functional.convolution import per_dimension
-from ..module import Module
+from ....core.matrices import check_finite
+from ....core.spectral import divisor, normalize, unit_vector
+from ....gradients import stop_gradient
+from ...convolution import _Convolution
+from ...functional.convolution import per_dimension
+from ...module import Module
 
 
 class ConvolutionSpectralNorm(Module):

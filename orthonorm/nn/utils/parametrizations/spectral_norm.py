@@ -1,0 +1,167 @@
+"""Spectral normalisation."""
+from typing import Any
+
+import autograd.numpy as np
+
+from .... import core, gradients
+from ....core.matrices import check_finite
+from ....core.spectral import unit_vector
+from ...module import Module
+from ..parametrize import register_parametrization, tensor_named
+from .convolution_norm import ConvolutionSpectralNorm, check_iterations
+
+
+def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int = 1,
+                  eps: float = 1e-12, dim: int | None = None, *, input_size: Any = None,
+                  rng: Any = None) -> Module:
+    r"""Divide a weight by an estimate of its largest singular value.
+
+    Parameters
+    ----------
+    module : Module
+        Changed in place.
+    name : str
+        The parameter or buffer. With more than two dimensions it is read as a matrix whose rows are
+        `dim`; with one, it is divided by its norm.
+    n_power_iterations : int
+        Power iterations each time the weight is read in training mode. In evaluation mode there are
+        none.
+    eps : float
+        Norms smaller than this are replaced by it.
+    dim : int, optional
+        The dimension of the outputs. Default: 0, and 1 for transposed convolutions.
+    input_size : int or tuple of int, optional
+        Size in space of the inputs of a convolution, such as (32, 32). With it the weight is divided
+        by the norm of the layer's linear map, not by that of the reshaped weight.
+    rng : None, int or numpy.random.Generator
+        Chooses the start of the power iteration.
+
+    Returns
+    -------
+    Module
+        `module`; its weight has a spectral norm near 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive;
+        if `input_size` is given for something else than the weight of a convolution, or with `dim`.
+    IndexError
+        If `dim` is out of range.
+    RuntimeError, TypeError
+        If `input_size` is not one positive number for each dimension of space, or smaller than the
+        kernel.
+
+    Notes
+    -----
+    The weight is :math:`W / \sigma`, :math:`\sigma = u^H W v`, where W is
+    ``parametrizations.weight.original``, and the buffers u and v,
+    ``parametrizations.weight.0._u`` and ``_v``, follow its leading singular vectors by
+    :func:`orthonorm.core.power_iteration`: 15 times on registration, then `n_power_iterations` at
+    each reading. They are constants to every derivative [1]_. A zero weight stays zero (PyTorch's
+    becomes NaN).
+
+    Assigning, ``module.weight = W``, sets ``original``.
+
+    *Convolutions.* The norm of the reshaped weight is not that of the layer, which also depends on
+    how often an input entry is met: on padding, stride, dilation and the size of the input. For a
+    3 x 3 kernel of stride 1 the layer's norm may be up to 3 times as large. With `input_size` the
+    iteration runs with the convolution A_W itself and its adjoint [2]_,
+
+    .. math:: u \leftarrow \frac{A_W v}{\|A_W v\|}, \qquad
+              v \leftarrow \frac{A_W^H u}{\|A_W^H u\|}, \qquad \sigma = u^H (A_W v),
+
+    ``_u`` and ``_v`` having the shapes of an output and of an input without batch, and the layer
+    without its bias has a norm near 1 at that size. Many singular values are close to the largest, so
+    that the estimate, always too small, comes near it slowly: give more iterations where that matters,
+    and see :func:`orthonorm.core.circular_convolution_norm_bounds` for a bound from above.
+
+    References
+    ----------
+    .. [1] T. Miyato, T. Kataoka, M. Koyama, Y. Yoshida, "Spectral normalization for generative
+       adversarial networks", ICLR 2018.
+    .. [2] H. Gouk, E. Frank, B. Pfahringer, M. J. Cree, "Regularisation of neural networks by
+       enforcing Lipschitz continuity", Machine Learning 110 (2021); arXiv:1804.04368 (2018).
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> layer = spectral_norm(nn.Linear(20, 40, rng=0), rng=0)
+    >>> layer
+    ParametrizedLinear(
+      in_features=20, out_features=40, bias=True
+      (parametrizations): ModuleDict(
+        (weight): ParametrizationList(
+          (0): _SpectralNorm()
+        )
+      )
+    )
+    >>> bool(abs(np.linalg.norm(layer.weight, 2) - 1) < 0.05)
+    True
+
+    A critic's layer whose outputs never differ by more than its inputs do:
+
+    >>> layer = spectral_norm(nn.Conv2d(3, 16, 3, padding=1, rng=0), input_size=(8, 8), rng=0)
+    >>> layer.parametrizations.weight[0]._v.shape
+    (3, 8, 8)
+    """
+    weight = tensor_named(module, name)
+    if input_size is not None:
+        return register_parametrization(module, name, ConvolutionSpectralNorm(
+            module, name, n_power_iterations, eps, dim, input_size, rng))
+    if dim is None:
+        dim = 1 if getattr(module, "transposed", False) else 0  # transposed convolutions say so
+    parametrization = _SpectralNorm(weight, n_power_iterations, dim, eps, rng=rng)
+    return register_parametrization(module, name, parametrization)
+
+
+class _SpectralNorm(Module):
+    _u: Any
+    _v: Any
+
+    def __init__(self, weight: Any, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12, *,
+                 rng: Any = None):
+        super().__init__()
+        ndim = weight.ndim
+        if not -ndim <= dim < ndim:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
+                f"{dim})"
+            )
+        check_iterations(n_power_iterations)
+        self.dim = dim % ndim
+        self.eps = eps
+        self.n_power_iterations = n_power_iterations
+        if ndim > 1:
+            rng = np.random.default_rng(rng)
+            W = gradients.stop_gradient(self._as_matrix(weight))
+            u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
+            u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
+            self.register_buffer("_u", u)
+            self.register_buffer("_v", v)
+
+    def forward(self, weight: Any) -> Any:
+        if weight.ndim == 1:
+            return _normalize(weight, self.eps)
+        W = self._as_matrix(weight)
+        if self.training:
+            self._u, self._v = gradients.power_iteration(
+                W, self._u, self._v, self.n_power_iterations, self.eps)
+        return self._from_matrix(gradients.spectral_normalize(W, self._u, self._v), weight.shape)
+
+    def right_inverse(self, value: Any) -> Any:
+        return check_finite(value, "the weight")
+
+    def _as_matrix(self, weight: Any) -> Any:
+        W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
+        return W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
+
+    def _from_matrix(self, W: Any, shape: tuple[int, ...]) -> Any:
+        others = shape[:self.dim] + shape[self.dim + 1:]
+        W = W if W.ndim == len(shape) else np.reshape(W, (shape[self.dim], *others))
+        return np.moveaxis(W, 0, self.dim) if self.dim else W
+
+
+def _normalize(x: Any, eps: float) -> Any:
+    norm = np.sqrt(np.sum(np.real(x * np.conj(x))))
+    return x / norm if norm > eps else x / eps

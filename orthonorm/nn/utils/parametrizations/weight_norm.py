@@ -1,0 +1,100 @@
+"""Weight normalisation."""
+import functools
+from typing import Any
+
+import autograd.numpy as np
+
+from ....core.matrices import check_finite
+from ....gradients.rules import cast
+from ...module import Module
+from ..parametrize import is_parametrized, register_parametrization
+
+
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+    r"""Train the length of a weight apart from its direction.
+
+    Parameters
+    ----------
+    module : Module
+        Changed in place.
+    name : str
+        The parameter or buffer.
+    dim : int or None
+        The weight has one length for each index of this dimension; None, or -1 as in PyTorch, gives
+        the whole tensor a single length.
+
+    Returns
+    -------
+    Module
+        `module`; its weight is :math:`g \, v / \|v\|` with g ``parametrizations.weight.original0``
+        and v ``parametrizations.weight.original1``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such tensor, it is parametrized already (weight_norm starts from two arrays, so
+        it comes first in a chain), or it is complex (PyTorch's has no complex form either).
+    IndexError
+        If `dim` is out of range.
+
+    Notes
+    -----
+    A slice of v that is zero has no direction: the weight there is zero, and PyTorch's NaN. State
+    dicts with the older keys ``weight_g`` and ``weight_v`` are understood.
+
+    References
+    ----------
+    .. [1] T. Salimans, D. P. Kingma, "Weight normalization: a simple reparameterization to accelerate
+       training of deep neural networks", NeurIPS 2016.
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> layer = weight_norm(nn.Linear(20, 40))
+    >>> layer.parametrizations.weight.original0.shape
+    (40, 1)
+    >>> layer.parametrizations.weight.original1.shape
+    (40, 20)
+    """
+    if is_parametrized(module, name):
+        raise ValueError(f"weight_norm must be the first parametrization of {name}")
+    register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+    module._register_load_state_dict_pre_hook(functools.partial(_rename_old_keys, name))
+    return module
+
+
+def _rename_old_keys(name: str, state_dict: dict, prefix: str) -> None:
+    old = [f"{prefix}{name}_g", f"{prefix}{name}_v"]
+    if all(key in state_dict for key in old):
+        for i, key in enumerate(old):
+            state_dict[f"{prefix}parametrizations.{name}.original{i}"] = state_dict.pop(key)
+
+
+class _WeightNorm(Module):
+    def __init__(self, dim: int | None = 0):
+        super().__init__()
+        self.dim = -1 if dim is None else dim
+
+    def forward(self, weight_g: Any, weight_v: Any) -> Any:
+        norm = self._norm(weight_v)
+        return weight_v * (weight_g / (norm + cast(norm == 0, norm.dtype)))
+
+    def right_inverse(self, weight: Any) -> tuple[Any, Any]:
+        if np.iscomplexobj(weight):
+            raise ValueError(f"weight_norm needs a real weight, got {weight.dtype}")
+        return self._norm(weight), check_finite(weight, "the weight")
+
+    def _norm(self, v: Any) -> Any:
+        if self.dim == -1:
+            squares = np.sum(v * v)
+        else:
+            if not -v.ndim <= self.dim < v.ndim:
+                raise IndexError(
+                    f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
+                    f"but got {self.dim})"
+                )
+            others = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
+            squares = np.sum(v * v, axis=others, keepdims=True)
+        # The root has no derivative at zero, where the direction of v does not matter anyway.
+        zero = cast(squares == 0, squares.dtype)
+        return np.sqrt(squares + zero) * (1 - zero)
