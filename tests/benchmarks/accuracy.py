@@ -4,8 +4,8 @@ Every cell is one map, shape, dtype and condition, with three errors: of the val
 (Frobenius norm, relative to the truth's), and of orthogonality, ||Q^T Q - I|| / sqrt(k). Small
 matrices are judged by 50 digits; larger ones, in float32, by double precision.
 
-Two errors at rounding level are equal: before a ratio is taken, both are raised to at least the eps of
-the dtype. An error above 1 is no digit at all, and is lowered to 1; so is an answer that was refused.
+Two errors at rounding level are equal: before a ratio is taken, both are raised to at least 4 eps of the
+dtype, and before the geometric mean of ratios, to eps. An error above 1 is no digit at all, and is lowered to 1; so is an answer that was refused.
 """
 import argparse
 import json
@@ -28,6 +28,7 @@ SMALL = [*TESTED, (12, 12), (16, 10), (16, 5), (20, 2)]
 LARGE = [(64, 64), (256, 256), (256, 32), (512, 16)]
 LARGEST_PRECISE = 20  # rows of what is judged by 50 digits
 QUANTITIES = ("value", "gradient", "orthogonality")
+ROUNDING = 4.0  # eps
 WORST_ALLOWED = 2.0
 MEAN_WANTED = 5.0
 ORIGINAL = "parametrizations.weight.original"
@@ -100,7 +101,7 @@ def orthogonality_error(Q: np.ndarray) -> float:
     return float(np.sqrt(np.sum((Q.T @ Q - np.eye(k))**2) / k))
 
 
-def ratio(row: Row, what: str, floor: float = 1.0) -> float:
+def ratio(row: Row, what: str, floor: float = ROUNDING) -> float:
     """Divide our error by PyTorch's, both at least `floor` times eps."""
     least = floor * float(np.finfo(row["dtype"]).eps) or float(np.finfo(float).tiny)
     ours, theirs = (max(row["errors"][library][what], least) for library in ("orthonorm", "PyTorch"))
@@ -132,7 +133,8 @@ def closing(rows: list[Row]) -> str:
     cells = [(row, what) for row in rows for what in QUANTITIES]
     row, what = max(cells, key=lambda cell: ratio(*cell))
     bad = [cell for cell in cells if ratio(*cell) > WORST_ALLOWED]
-    lines = ["", f"{len(rows)} cells of {len(QUANTITIES)} errors; both errors at least eps in a ratio",
+    lines = ["", f"{len(rows)} cells of {len(QUANTITIES)} errors; both errors at least {ROUNDING:g} eps in a "
+             "ratio",
              f"{_word(not bad)} ours is never worse than {WORST_ALLOWED:g} times PyTorch's: {len(bad)} "
              f"are, the worst ratio is {ratio(row, what):.2g}, {what} of {name(row)}"]
     for chosen in (("matrix_exp", "cayley"), *((one,) for one in MAPS)):
