@@ -23,6 +23,7 @@ from .matrices import H, as_matrices
 DEGREE = 16
 # Row j holds the coefficients of A^(4 j), ..., A^(4 j + 3): those of a cubic polynomial times A^(4 j).
 CUBICS = np.array([1 / math.factorial(j) for j in range(DEGREE)]).reshape(4, 4)
+INTEGRAL_CUBICS = np.array([1 / math.factorial(j + 1) for j in range(DEGREE)]).reshape(4, 4)
 
 
 def expm(A: Any) -> np.ndarray:
@@ -124,6 +125,8 @@ class Exponential:
     ----------
     value : ndarray, shape (..., n, n)
         :math:`e^A`.
+    norm : ndarray, shape (N,)
+        Of each matrix of the stack, :math:`\max(\|A^3\|_1^{1/3}, \|A^4\|_1^{1/4})`.
 
     Notes
     -----
@@ -148,11 +151,10 @@ class Exponential:
         # ||A^j|| <= alpha^j for every j >= 6, and alpha is much smaller than ||A|| for skew matrices.
         alpha = np.maximum(_norm1(powers[:, 2]) ** (1 / 3), _norm1(A4) ** (1 / 4)) / _theta(A.dtype)
         squarings = np.maximum(np.maximum(np.frexp(alpha)[1], -8) + unit, 0)
-        scale = _power_of_two(unit - squarings, A.dtype)
-        self.scale4 = scale**4
-        self.A4 = A4 * self.scale4
-        self.coefficients = CUBICS[:, 1:] * scale**np.arange(1, 4)
-        C = self._cubics(powers)
+        self.norm = np.ldexp(alpha * _theta(A.dtype), unit)
+        self.scale = _power_of_two(unit - squarings, A.dtype)
+        self.A4 = A4 * self.scale**4
+        C = self._cubics(powers, CUBICS)
         np.einsum("...ii->...i", C)[...] += CUBICS[:, :1]
         P = self.A4 * A.dtype.type(1 / math.factorial(DEGREE))
         P += C[:, 3]
@@ -179,8 +181,8 @@ class Exponential:
         dA2[...] = A @ dA + dA @ A
         dA3[...] = A2 @ dA + dA2 @ A
         dA4 = A2 @ dA2 + dA2 @ A2
-        dA4 *= self.scale4
-        dC = self._cubics(powers)
+        dA4 *= self.scale**4
+        dC = self._cubics(powers, CUBICS)
         dP = dA4 * E.dtype.type(1 / math.factorial(DEGREE))
         dP += dC[:, 3]
         for j, P in zip((2, 1, 0), self.P):
@@ -192,11 +194,26 @@ class Exponential:
             dP = _replaced(dP, active, F @ dF + dF @ F)
         return dP.reshape(self.shape)
 
-    def _cubics(self, powers: np.ndarray) -> np.ndarray:
+    def integral(self, k: int) -> np.ndarray:
+        r"""Return the first k columns of :math:`\int_0^1 e^{tA} dt = \sum_j A^j / (j + 1)!`.
+
+        From those of A, :math:`\varphi(A)`, follow :math:`\varphi(2A) = (e^A + I) \varphi(A) / 2`.
+        """
+        C = self._cubics(self.powers, INTEGRAL_CUBICS)
+        np.einsum("...ii->...i", C)[...] += INTEGRAL_CUBICS[:, :1]
+        C = C[..., :k]
+        phi = self.A4[..., :k] * self.A4.dtype.type(1 / math.factorial(DEGREE + 1)) + C[:, 3]
+        for j in (2, 1, 0):
+            phi = self.A4 @ phi + C[:, j]
+        for active, F in self.squared:
+            phi = _replaced(phi, active, (phi[active] + F @ phi[active]) / 2)
+        return phi.reshape(*self.shape[:-1], k)
+
+    def _cubics(self, powers: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """Combine a stack (N, 3, n, n) to the N times 4 cubic polynomials, without their constants."""
         N, _, n, _ = powers.shape
-        C = self.coefficients.astype(powers.dtype) @ powers.reshape(N, 3, n * n)
-        return C.reshape(N, 4, n, n)
+        scaled = (coefficients[:, 1:] * self.scale**np.arange(1, 4)).astype(powers.dtype)
+        return (scaled @ powers.reshape(N, 3, n * n)).reshape(N, 4, n, n)
 
 
 def _replaced(stack: np.ndarray, active: Any, new: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ import scipy.linalg
 
 from .completion import complete
 from .exponential import expm
-from .matrices import H, from_skew_blocks, on_tall, skew_blocks, skew_part
-from .matrix_exp import matrix_exp, skew_matrix
+from .matrices import H, from_skew_blocks, on_tall, skew_blocks, skew_matrix, skew_part
+from .matrix_exp import matrix_exp
 from .orthonormalize import orthonormalize
 from .spectrum import Spectrum
 

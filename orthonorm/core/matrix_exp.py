@@ -3,12 +3,10 @@ r"""The exponential map: :math:`Q = \exp(A)`, first k columns, for a skew-Hermit
 A tall X of shape (n, k) stands for the n x n matrix A of :func:`.matrices.skew_blocks`. Since A has
 rank at most 2k, its exponential acts on the first k columns through a 2k x 2k matrix.
 """
-from typing import Any
-
 import numpy as np
 
 from .exponential import Exponential
-from .matrices import H, on_tall, skew_blocks, skew_matrix
+from .matrices import compressed, on_tall, skew_blocks
 
 
 @on_tall("X")
@@ -38,13 +36,14 @@ def matrix_exp(X):
 
     .. math:: Q = \exp\begin{pmatrix} \Omega & -B^H \\ B & 0 \end{pmatrix}
                   \begin{pmatrix} I_k \\ 0 \end{pmatrix}
-                = \begin{pmatrix} F_{11} \\ B F_{21} / s \end{pmatrix}, \qquad
-              F = \exp\begin{pmatrix} \Omega & -B^H B / s \\ s I & 0 \end{pmatrix},
+                = \begin{pmatrix} F_{11} \\ P F_{21} \end{pmatrix}, \qquad
+              F = \exp\begin{pmatrix} \Omega & -R^H \\ R & 0 \end{pmatrix}, \qquad B = P R,
 
-    because A maps the columns of diag(I, B / s) among themselves. F is 2k x 2k; the scale s, a power
-    of two near :math:`\|B\|`, only balances it. Where 2k >= n, F would be larger than A, and A itself
-    is exponentiated. A wide X is handled on its transpose. This is the map of [1]_; the reduction to
-    2k x 2k is the one that makes geodesics on the Stiefel manifold cheap [2]_.
+    by the QR factorisation of B, because A maps the columns of diag(I, P) among themselves. F is
+    2k x 2k. It does not matter which of its factorisations B gets, so that Q is as smooth in X as the
+    exponential, although P is not. Where 2k >= n, A itself is exponentiated. A wide X is handled on
+    its transpose. This is the map of [1]_; the reduction to 2k x 2k is the one that makes geodesics on
+    the Stiefel manifold cheap [2]_. The norm is estimated by :math:`\|A^4\|_1^{1/4}`.
 
     References
     ----------
@@ -65,8 +64,8 @@ def matrix_exp(X):
     return first_columns(X, *exponential_of(X))
 
 
-def exponential_of(X: np.ndarray) -> tuple[Exponential, Any]:
-    """Exponentiate the matrix that a tall X stands for, or the one of size 2k that does for it.
+def exponential_of(X: np.ndarray) -> tuple[Exponential, np.ndarray]:
+    """Exponentiate the matrix A that a tall X stands for, compressed to 2k rows where it has more.
 
     Parameters
     ----------
@@ -75,48 +74,24 @@ def exponential_of(X: np.ndarray) -> tuple[Exponential, Any]:
     Returns
     -------
     exponential : Exponential
-        Of A where 2k >= n, else of the balanced M.
-    s : ndarray, shape (..., 1, 1)
-        Its scale.
+    P : ndarray, shape (..., n - k, m)
+        Of :func:`.matrices.compressed`.
     """
-    n, k = X.shape[-2:]
     Omega, B = skew_blocks(X)
-    _check_norm(Omega, B)
-    if 2 * k >= n:
-        return Exponential(skew_matrix(Omega, B)), 1
-    M, s = balanced_matrix(Omega, B)
-    return Exponential(M), s
+    with np.errstate(over="ignore"):
+        frobenius = np.sqrt(_sum_of_squares(Omega) + 2 * _sum_of_squares(B))
+    _check_norm(frobenius / max(1, 2 * X.shape[-1])**0.5, X.dtype)
+    A, P = compressed(Omega, B)
+    exponential = Exponential(A)
+    _check_norm(exponential.norm, X.dtype)
+    return exponential, P
 
 
-def first_columns(X: np.ndarray, exponential: Exponential, s: Any) -> np.ndarray:
+def first_columns(X: np.ndarray, exponential: Exponential, P: np.ndarray) -> np.ndarray:
     """Return the first k columns of exp(A), given the answer of :func:`exponential_of`."""
     n, k = X.shape[-2:]
-    F = exponential.value
-    if 2 * k >= n:
-        return F[..., :k].copy()
-    return np.concatenate([F[..., :k, :k], X[..., k:, :] @ (F[..., k:, :k] / s)], axis=-2)
-
-
-def balanced_matrix(Omega: np.ndarray, B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    r"""Assemble the 2k x 2k matrix :math:`M = [[\Omega, -B^H B / s], [s I, 0]]` and its scale s.
-
-    Parameters
-    ----------
-    Omega : ndarray, shape (..., k, k)
-    B : ndarray, shape (..., n - k, k)
-
-    Returns
-    -------
-    M : ndarray, shape (..., 2 k, 2 k)
-    s : ndarray, shape (..., 1, 1)
-        Real, a power of two.
-    """
-    k = B.shape[-1]
-    S = H(B) @ B
-    s = balance(S)
-    M = np.zeros((*B.shape[:-2], 2 * k, 2 * k), B.dtype)
-    M[..., :k, :k], M[..., :k, k:], M[..., k:, :k] = Omega, -S / s, s * np.eye(k, dtype=B.dtype)
-    return M, s
+    F = exponential.value[..., :k]
+    return F.copy() if F.shape[-2] == n else np.concatenate([F[..., :k, :], P @ F[..., k:, :]], axis=-2)
 
 
 def balance(S: np.ndarray) -> np.ndarray:
@@ -134,14 +109,11 @@ def balance(S: np.ndarray) -> np.ndarray:
     return np.ldexp(np.ones_like(norm), np.frexp(np.sqrt(norm))[1])
 
 
-def _check_norm(Omega: np.ndarray, B: np.ndarray) -> None:
-    limit = 0.01 / np.finfo(Omega.dtype).eps
-    with np.errstate(over="ignore"):
-        squares = _sum_of_squares(Omega) + 2 * _sum_of_squares(B)
-    norm = np.sqrt(np.max(squares, initial=0))
+def _check_norm(norms: np.ndarray, dtype: np.dtype) -> None:
+    limit, norm = 0.01 / np.finfo(dtype).eps, np.max(norms, initial=0)
     if not norm <= limit:
         raise ValueError(
-            f"X must stand for a skew matrix of norm at most {limit:.3g} in {Omega.dtype}, got a norm "
+            f"X must stand for a skew matrix of norm at most {limit:.3g} in {dtype}, got a norm "
             f"of {norm:.3g}: no digit of its exponential would be right"
         )
 

@@ -4,16 +4,16 @@ from autograd.extend import primitive
 from autograd.tracer import isbox
 
 from ..core.matrices import as_matrices
-from ..core.matrix_exp import exponential_of, first_columns
-from .exponential import expm, frechet, frechet_adjoint
+from ..core.matrix_exp import balance, exponential_of, first_columns
+from .exponential import expm, expm_frechet, frechet, frechet_adjoint
 from .rules import (
     H, block2, columns, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint,
 )
 
 
 @primitive
-def _matrix_exp(X, exponential, s):
-    return first_columns(X, exponential, s)
+def _matrix_exp(X, exponential, P):
+    return first_columns(X, exponential, P)
 
 
 def matrix_exp(X):
@@ -34,18 +34,26 @@ def matrix_exp(X):
 
     Notes
     -----
-    Square: :math:`Q = e^\Omega`, so :math:`\bar\Omega = L(\Omega^H, \bar Q)`.
+    With :math:`B = P R`, :math:`F = e^A` for the compressed :math:`A = [[\Omega, -R^H], [R, 0]]`, and
+    :math:`Q = [F_{11}; P F_{21}]`, a tangent of B has a part in the range of P, which moves R, and a
+    part N orthogonal to it. Along N the exponential of the n x n matrix moves by :math:`N \Phi` with
+    :math:`\Phi = (\int_0^1 e^{tA} dt)_{11}`, since A vanishes on N:
 
-    Tall, with :math:`F = e^M`, :math:`M = [[\Omega, -S/s], [s I, 0]]`, :math:`S = B^H B` and
-    :math:`Q = [F_{11}; B F_{21} / s]`:
+    .. math:: \dot R &= P^H \dot B, \qquad \dot F = L(A, \dot A), \qquad
+              \dot Q = \begin{pmatrix} \dot F_{11} \\
+                  P \dot F_{21} + (\dot B - P \dot R) \Phi \end{pmatrix}, \\
+              \bar A &= L\left( A^H, \begin{pmatrix} \bar Q_1 & 0 \\ P^H \bar Q_2 & 0 \end{pmatrix}
+                  \right), \qquad
+              \bar B = P (\bar A_{21} - \bar A_{12}^H) + (I - P P^H) \bar Q_2 \Phi^H.
 
-    .. math:: \bar F = \begin{pmatrix} \bar Q_1 & 0 \\ B^H \bar Q_2 / s & 0 \end{pmatrix}, \quad
-              \bar M = L(M^H, \bar F), \quad \bar\Omega = \bar M_{11}, \quad
-              \bar S = -\bar M_{12} / s, \quad
-              \bar B = \bar Q_2 F_{21}^H / s + B (\bar S + \bar S^H).
+    P and R are not differentiated: they could not be where B is rank-deficient, as at B = 0, where
+    training starts. Rules that are to be differentiated themselves are those of another form,
 
-    Nothing divides by a norm or a singular value of B, so the gradient is exact at B = 0 too. The
-    result does not depend on s, which is a constant to the derivative.
+    .. math:: M = [[\Omega, -S/s], [s I, 0]], \qquad S = B^H B, \qquad F = e^M, \qquad
+              Q = [F_{11}; B F_{21} / s],
+
+    which is smooth in B, and loses digits only where B is ill-conditioned. The result does not depend
+    on s, a power of two near the norm of B.
 
     Examples
     --------
@@ -61,51 +69,64 @@ def _matrix_exp_of_tall(X):
     return _matrix_exp(X, *exponential_of(as_matrices(plain(X), "X")))
 
 
-def matrix_exp_adjoint(Q, X, exponential, s, Qbar):
+def matrix_exp_adjoint(Q, X, exponential, P, Qbar):
     n, k = X.shape[-2:]
-    A = _exponent(X, s, Qbar)
     if 2 * k >= n:
+        A = _skew_matrix(*skew_blocks(X)) if isbox(X) or isbox(Qbar) else None
         Abar = frechet_adjoint(A, exponential, _pad_columns(Qbar, n))
         if n == k:
             return skew_blocks_adjoint(Abar, X[..., k:, :])
         return skew_blocks_adjoint(Abar[..., :k, :k], Abar[..., k:, :k] - H(Abar[..., :k, k:]))
+    if isbox(X) or isbox(Qbar):
+        return _smooth_adjoint(X, Qbar)
+    Q2bar = Qbar[..., k:, :]
+    inside = H(P) @ Q2bar
+    Abar = exponential.derivative(_pad_columns(rows(Qbar[..., :k, :], inside), 2 * k), adjoint=True)
+    PhiH = H(exponential.integral(k)[..., :k, :])
+    Rbar = Abar[..., k:, :k] - H(Abar[..., :k, k:])
+    return skew_blocks_adjoint(Abar[..., :k, :k], P @ (Rbar - inside @ PhiH) + Q2bar @ PhiH)
+
+
+def matrix_exp_tangent(Q, X, exponential, P, dX):
+    n, k = X.shape[-2:]
+    dOmega, dB = skew_blocks(dX)
+    if 2 * k >= n:
+        A = _skew_matrix(*skew_blocks(X)) if isbox(X) or isbox(dX) else None
+        return frechet(A, exponential, _skew_matrix(dOmega, dB))[..., :k]
+    if isbox(X) or isbox(dX):
+        return _smooth_tangent(X, dX)
+    dR = H(P) @ dB
+    dF = exponential.derivative(_skew_matrix(dOmega, dR))[..., :k]
+    Phi = exponential.integral(k)[..., :k, :]
+    return rows(dF[..., :k, :], P @ (dF[..., k:, :] - dR @ Phi) + dB @ Phi)
+
+
+def _smooth_adjoint(X, Qbar):
+    k = X.shape[-1]
+    M, s = _balanced_matrix(X)
     B, Q1bar, Q2bar = X[..., k:, :], Qbar[..., :k, :], Qbar[..., k:, :]
-    F21 = _value(A, exponential)[..., k:, :k]
-    Mbar = frechet_adjoint(A, exponential, _pad_columns(rows(Q1bar, H(B) @ Q2bar / s), 2 * k))
+    Mbar = expm_frechet(H(M), _pad_columns(rows(Q1bar, H(B) @ Q2bar / s), 2 * k))
     Sbar = -Mbar[..., :k, k:] / s
-    Bbar = Q2bar @ (H(F21) / s) + B @ (Sbar + H(Sbar))
+    Bbar = Q2bar @ (H(expm(M)[..., k:, :k]) / s) + B @ (Sbar + H(Sbar))
     return skew_blocks_adjoint(Mbar[..., :k, :k], Bbar)
 
 
-def matrix_exp_tangent(Q, X, exponential, s, dX):
-    n, k = X.shape[-2:]
-    A = _exponent(X, s, dX)
-    dOmega, dB = skew_blocks(dX)
-    if 2 * k >= n:
-        return frechet(A, exponential, _skew_matrix(dOmega, dB))[..., :k]
-    B = X[..., k:, :]
+def _smooth_tangent(X, dX):
+    k = X.shape[-1]
+    M, s = _balanced_matrix(X)
+    B, (dOmega, dB) = X[..., k:, :], skew_blocks(dX)
     dS = H(dB) @ B + H(B) @ dB
     zero = np.zeros_like(plain(dS))
-    dF = frechet(A, exponential, block2(dOmega, -dS / s, zero, zero))
-    dQ2 = (dB @ _value(A, exponential)[..., k:, :k] + B @ dF[..., k:, :k]) / s
-    return rows(dF[..., :k, :k], dQ2)
+    dF = expm_frechet(M, block2(dOmega, -dS / s, zero, zero))
+    return rows(dF[..., :k, :k], (dB @ expm(M)[..., k:, :k] + B @ dF[..., k:, :k]) / s)
 
 
-def _exponent(X, s, direction):
-    """Return A or M as a differentiable function of X where a rule is to be differentiated itself."""
-    if not isbox(X) and not isbox(direction):
-        return None
-    n, k = X.shape[-2:]
+def _balanced_matrix(X):
     Omega, B = skew_blocks(X)
-    if 2 * k >= n:
-        return _skew_matrix(Omega, B)
     S = H(B) @ B
-    zero = np.zeros(S.shape, S.dtype)
-    return block2(Omega, -S / s, s * np.eye(k, dtype=S.dtype) + zero, zero)
-
-
-def _value(A, exponential):
-    return expm(A) if isbox(A) else exponential.value
+    s = balance(plain(S))
+    zero = np.zeros_like(plain(S))
+    return block2(Omega, -S / s, s * np.eye(S.shape[-1], dtype=S.dtype) + zero, zero), s
 
 
 def _skew_matrix(Omega, B):

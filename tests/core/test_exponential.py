@@ -193,3 +193,14 @@ def test_adjoint_of_the_derivative(dtype):
         left, right = np.vdot(G[i], L[i]).real, np.vdot(L_adjoint[i], E[i]).real
         size = np.linalg.norm(L[i]) * np.linalg.norm(G[i])
         assert abs(left - right) <= 1000 * eps(dtype) * size
+
+
+@dtypes
+def test_integral_is_a_block_of_a_larger_exponential(dtype):
+    """exp([[A, E], [0, 0]]) has the integral of exp(t A) E over the unit interval beside exp(A)."""
+    A = sample((3, 4, 4), dtype) * np.array([0.1, 1, 4])[:, None, None].astype(dtype)
+    E = np.broadcast_to(np.eye(4, 2, dtype=dtype), (3, 4, 2))
+    larger = np.concatenate([np.concatenate([A, E], -1), np.zeros((3, 2, 6), dtype)], -2)
+    expected = expm(larger)[:, :4, 4:]
+    error = np.abs(Exponential(A).integral(2) - expected).max(axis=(1, 2))
+    assert np.all(error <= 200 * eps(dtype) * np.abs(expm(larger)).max(axis=(1, 2)))

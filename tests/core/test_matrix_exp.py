@@ -5,7 +5,7 @@ import pytest
 
 from orthonorm.core import matrix_exp
 from orthonorm.core.matrices import skew_matrix
-from orthonorm.core.matrix_exp import balance, balanced_matrix
+from orthonorm.core.matrix_exp import balance
 from tests import truth
 from tests.helpers import (
     DTYPES, SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample,
@@ -71,11 +71,12 @@ def test_1x1_is_a_phase():
 @dtypes
 @pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2), (2, 7)], ids=str)
 def test_norm_beyond_the_limit_raises(shape, dtype):
+    """The 2-norm is estimated from above, and by less than twice for so small matrices."""
     X = sample(shape)
-    X /= skew_norm(X, "fro")
-    assert gram_error(matrix_exp((0.99 * LIMIT[dtype] * X).astype(dtype))) <= 0.04
+    X *= LIMIT[dtype] / skew_norm(X)
+    assert gram_error(matrix_exp((X / 2).astype(dtype))) <= 0.04
     with pytest.raises(ValueError, match="^X must stand for a skew matrix of norm at most"):
-        matrix_exp((1.01 * LIMIT[dtype] * X).astype(dtype))
+        matrix_exp((1.01 * X).astype(dtype))
 
 
 def test_one_too_large_matrix_of_a_stack_raises():
@@ -121,14 +122,6 @@ def test_balance_is_the_next_power_of_two():
     s = balance(S)
     assert s.shape == (3, 1, 1)
     assert s[0] == 4 and s[1] == 1 and 1e-150 / 2 <= s[2] <= 2e-150
-
-
-def test_balanced_matrix_has_the_norm_of_the_skew_one():
-    for scale in (1e-8, 1, 1e8):
-        B = sample((9, 2), scale=scale)
-        M, s = balanced_matrix(np.zeros((2, 2)), B)
-        assert np.linalg.norm(M, 2) <= 4 * np.linalg.norm(B, 2)
-        assert np.log2(s) == np.rint(np.log2(s))
 
 
 def test_nothing_n_by_n():
