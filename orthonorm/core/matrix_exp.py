@@ -27,8 +27,8 @@ def matrix_exp(X):
     Raises
     ------
     TypeError, ValueError
-        If `X` is not a finite matrix, or stack of them, of a supported dtype; or if its norm exceeds
-        0.01 / eps, beyond which no digit of the exponential would be right.
+        If `X` is not a finite matrix, or stack of them, of a supported dtype; or if the norm of A
+        exceeds 0.01 / eps of double precision, beyond which no digit of the exponential would be right.
 
     Notes
     -----
@@ -43,7 +43,9 @@ def matrix_exp(X):
     2k x 2k. It does not matter which of its factorisations B gets, so that Q is as smooth in X as the
     exponential, although P is not. Where 2k >= n, A itself is exponentiated. A wide X is handled on
     its transpose. This is the map of [1]_; the reduction to 2k x 2k is the one that makes geodesics on
-    the Stiefel manifold cheap [2]_. The norm is estimated by :math:`\|A^4\|_1^{1/4}`.
+    the Stiefel manifold cheap [2]_. The error of an exponential grows with the norm of A, so that
+    single precision gives way to double inside where the singular values of A have a root mean square
+    above 4. For the error message the norm is estimated by :math:`\|A^4\|_1^{1/4}`.
 
     References
     ----------
@@ -79,11 +81,14 @@ def exponential_of(X: np.ndarray) -> tuple[Exponential, np.ndarray]:
     """
     Omega, B = skew_blocks(X)
     with np.errstate(over="ignore"):
-        frobenius = np.sqrt(_sum_of_squares(Omega) + 2 * _sum_of_squares(B))
-    _check_norm(frobenius / max(1, 2 * X.shape[-1])**0.5, X.dtype)
+        squares = _sum_of_squares(Omega) + 2 * _sum_of_squares(B)
+    rms = np.max(np.sqrt(squares / max(1, 2 * X.shape[-1])), initial=0)  # of the singular values
+    if rms > 4:
+        Omega, B = (block.astype(np.result_type(block, np.float64)) for block in (Omega, B))
+    _check_norm(rms, Omega.dtype)
     A, P = compressed(Omega, B)
     exponential = Exponential(A)
-    _check_norm(exponential.norm, X.dtype)
+    _check_norm(np.max(exponential.norm, initial=0), A.dtype)
     return exponential, P
 
 
@@ -91,7 +96,8 @@ def first_columns(X: np.ndarray, exponential: Exponential, P: np.ndarray) -> np.
     """Return the first k columns of exp(A), given the answer of :func:`exponential_of`."""
     n, k = X.shape[-2:]
     F = exponential.value[..., :k]
-    return F.copy() if F.shape[-2] == n else np.concatenate([F[..., :k, :], P @ F[..., k:, :]], axis=-2)
+    Q = F.copy() if F.shape[-2] == n else np.concatenate([F[..., :k, :], P @ F[..., k:, :]], axis=-2)
+    return Q.astype(X.dtype, copy=False)
 
 
 def balance(S: np.ndarray) -> np.ndarray:
@@ -109,8 +115,8 @@ def balance(S: np.ndarray) -> np.ndarray:
     return np.ldexp(np.ones_like(norm), np.frexp(np.sqrt(norm))[1])
 
 
-def _check_norm(norms: np.ndarray, dtype: np.dtype) -> None:
-    limit, norm = 0.01 / np.finfo(dtype).eps, np.max(norms, initial=0)
+def _check_norm(norm: float, dtype: np.dtype) -> None:
+    limit = 0.01 / np.finfo(dtype).eps
     if not norm <= limit:
         raise ValueError(
             f"X must stand for a skew matrix of norm at most {limit:.3g} in {dtype}, got a norm "

@@ -107,9 +107,9 @@ def define(fun, *, adjoint, tangent):
         ``tangent(Q, X, *constants, dX)`` -> dQ.
     """
     defvjp(fun, lambda Q, X, *constants: lambda g: (
-        conj(adjoint(Q, X, *constants, cast(conj(g), Q.dtype)))), argnums=(0,))
+        conj(cast(adjoint(Q, X, *constants, cast(conj(g), Q.dtype)), X.dtype))), argnums=(0,))
     defjvp(fun, lambda dX, Q, X, *constants: (
-        tangent(Q, X, *constants, cast(dX, X.dtype))), argnums=(0,))
+        cast(tangent(Q, X, *constants, cast(dX, X.dtype)), Q.dtype)), argnums=(0,))
 
 
 def on_tall(tall_map, X):

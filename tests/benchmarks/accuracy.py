@@ -4,8 +4,9 @@ Every cell is one map, shape, dtype and condition, with three errors: of the val
 (Frobenius norm, relative to the truth's), and of orthogonality, ||Q^T Q - I|| / sqrt(k). Small
 matrices are judged by 50 digits; larger ones, in float32, by double precision.
 
-Two errors at rounding level are equal: before a ratio is taken, both are raised to at least 4 eps of the
-dtype, and before the geometric mean of ratios, to eps. An error above 1 is no digit at all, and is lowered to 1; so is an answer that was refused.
+Two errors at rounding level are equal: before a ratio is taken, both are raised to at least 4 eps of
+the dtype, and before the geometric mean of ratios to eps. An error above 1 is no digit at all, and is
+lowered to 1; so is an answer that was refused.
 """
 import argparse
 import json
@@ -133,8 +134,7 @@ def closing(rows: list[Row]) -> str:
     cells = [(row, what) for row in rows for what in QUANTITIES]
     row, what = max(cells, key=lambda cell: ratio(*cell))
     bad = [cell for cell in cells if ratio(*cell) > WORST_ALLOWED]
-    lines = ["", f"{len(rows)} cells of {len(QUANTITIES)} errors; both errors at least {ROUNDING:g} eps in a "
-             "ratio",
+    lines = ["", f"{len(rows)} cells of {len(QUANTITIES)} errors; at least {ROUNDING:g} eps in a ratio",
              f"{_word(not bad)} ours is never worse than {WORST_ALLOWED:g} times PyTorch's: {len(bad)} "
              f"are, the worst ratio is {ratio(row, what):.2g}, {what} of {name(row)}"]
     for chosen in (("matrix_exp", "cayley"), *((one,) for one in MAPS)):

@@ -37,7 +37,7 @@ def test_is_orthonormal_whatever_the_diagonal(shape, dtype, scale):
 @shapes
 def test_is_householder_for_a_real_matrix_with_signs(shape, dtype):
     X = with_signs(sample(shape, dtype))
-    assert_identical(unitary_householder(X), householder(X))
+    assert_within(unitary_householder(X), householder(X), 10 * eps(dtype))
     assert_identical(unitary_householder(7 * np.eye(*shape, dtype=dtype)), -np.eye(*shape, dtype=dtype))
 
 
