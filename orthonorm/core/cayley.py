@@ -7,6 +7,7 @@ import numpy as np
 
 from .matrices import (
     H, add_to_diagonal, compressed, from_skew_blocks, inverse_accretive, on_tall, skew_blocks,
+    sum_of_squares,
 )
 from .orthonormalize import orthonormalize
 
@@ -63,7 +64,8 @@ def cayley(X):
            [0., 1.],
            [0., 0.]])
     """
-    return cayley_given(X, schur_complement(X))
+    S = schur_complement(X)
+    return cayley_given(X, S, is_large(S))
 
 
 def schur_complement(X: np.ndarray) -> np.ndarray:
@@ -97,24 +99,23 @@ def is_large(S: np.ndarray) -> bool:
     -------
     bool
     """
-    with np.errstate(over="ignore"):
-        norms = np.linalg.norm(S, axis=(-2, -1))
-    return not np.max(norms, initial=0) <= 4 * S.shape[-1]**0.5
+    return not np.max(sum_of_squares(S), initial=0) <= 16 * S.shape[-1]
 
 
-def cayley_given(X: np.ndarray, S: np.ndarray) -> np.ndarray:
-    """Compute the Cayley map from X and its Schur complement.
+def cayley_given(X: np.ndarray, S: np.ndarray, large: bool) -> np.ndarray:
+    """Compute the Cayley map from X, its Schur complement, and whether that is large.
 
     Parameters
     ----------
     X : ndarray, shape (..., n, k), n >= k
     S : ndarray, shape (..., k, k)
+    large : bool
 
     Returns
     -------
     ndarray, shape (..., n, k)
     """
-    if is_large(S):
+    if large:
         return cayley_of_large(X)
     n, k = X.shape[-2:]
     Y = inverse_accretive(S)

@@ -241,6 +241,23 @@ def skew_part(M: np.ndarray) -> np.ndarray:
     return M / 2 - H(M) / 2
 
 
+def sum_of_squares(A: np.ndarray) -> np.ndarray:
+    """Return the squared Frobenius norm of each matrix of a stack, in double precision.
+
+    Parameters
+    ----------
+    A : ndarray, shape (..., n, k)
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Infinite where it overflows.
+    """
+    parts = (A.real, A.imag) if np.iscomplexobj(A) else (A,)
+    with np.errstate(over="ignore"):
+        return sum(np.einsum("...ij,...ij->...", part, part, dtype=float) for part in parts)
+
+
 def add_to_diagonal(A: np.ndarray, x: float) -> None:
     """Add a number to the diagonal of each matrix of a stack, in place.
 

@@ -6,7 +6,7 @@ rank at most 2k, its exponential acts on the first k columns through a 2k x 2k m
 import numpy as np
 
 from .exponential import Exponential
-from .matrices import compressed, on_tall, skew_blocks
+from .matrices import compressed, on_tall, skew_blocks, sum_of_squares
 
 
 @on_tall("X")
@@ -80,8 +80,7 @@ def exponential_of(X: np.ndarray) -> tuple[Exponential, np.ndarray]:
         Of :func:`.matrices.compressed`.
     """
     Omega, B = skew_blocks(X)
-    with np.errstate(over="ignore"):
-        squares = _sum_of_squares(Omega) + 2 * _sum_of_squares(B)
+    squares = sum_of_squares(Omega) + 2 * sum_of_squares(B)
     rms = np.max(np.sqrt(squares / max(1, 2 * X.shape[-1])), initial=0)  # of the singular values
     if rms > 4:
         Omega, B = (block.astype(np.result_type(block, np.float64)) for block in (Omega, B))
@@ -122,8 +121,3 @@ def _check_norm(norm: float, dtype: np.dtype) -> None:
             f"X must stand for a skew matrix of norm at most {limit:.3g} in {dtype}, got a norm "
             f"of {norm:.3g}: no digit of its exponential would be right"
         )
-
-
-def _sum_of_squares(A: np.ndarray) -> np.ndarray:
-    parts = (A.real, A.imag) if np.iscomplexobj(A) else (A,)
-    return sum(np.einsum("...ij,...ij->...", part, part, dtype=float) for part in parts)

@@ -61,11 +61,12 @@ def cayley(X):
 
 
 def _cayley_of_tall(X):
-    return _cayley(X, schur_complement(as_matrices(plain(X), "X")))
+    S = schur_complement(as_matrices(plain(X), "X"))
+    return _cayley(X, S, is_large(S))
 
 
-def _cayley_adjoint(Q, X, S, Qbar):
-    if is_large(S):
+def _cayley_adjoint(Q, X, S, large, Qbar):
+    if large:
         return _product_adjoint(_resolvent(-X, Qbar), _resolvent(X, _E(X)))
     n, k = X.shape[-2:]
     YH = H(_cayley_Y(Q))
@@ -76,8 +77,8 @@ def _cayley_adjoint(Q, X, S, Qbar):
     return skew_blocks_adjoint(Omegabar, Q2bar @ YH - B @ ((Omegabar + H(Omegabar)) / 2))
 
 
-def _cayley_tangent(Q, X, S, dX):
-    if is_large(S):
+def _cayley_tangent(Q, X, S, large, dX):
+    if large:
         return _resolvent(X, _product(dX, _resolvent(X, _E(X))))
     B = X[..., X.shape[-1]:, :]
     dOmega, dB = skew_blocks(dX)
