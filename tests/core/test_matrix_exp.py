@@ -134,7 +134,7 @@ def test_ill_conditioned_blocks_lose_nothing(shape, dtype):
     size = 300 / (np.linalg.norm(u) * np.linalg.norm(v))
     plane = size * (np.outer(u, v.conj()) - np.outer(v, u.conj()))
     X = sample(shape, dtype) + plane[:, :k].astype(dtype)
-    tolerance = eps(dtype) * skew_norm(X)
+    tolerance = 1.5 * eps(dtype) * skew_norm(X)
     assert truth.error(matrix_exp(X), truth.matrix_exp(X)) <= tolerance
     assert gram_error(matrix_exp(X)) <= tolerance
 
