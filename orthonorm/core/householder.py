@@ -3,8 +3,8 @@ from typing import Any
 
 import numpy as np
 
-from .matrices import add_to_diagonal, as_matrices, on_tall, tril
-from .reflectors import CompactWY, factor
+from .matrices import as_matrices, on_tall
+from .reflectors import CompactWY, factor, reflectors_and_tau
 
 
 def householder(X: Any) -> np.ndarray:
@@ -94,14 +94,8 @@ def product_of_reflectors(X: np.ndarray) -> CompactWY:
     ValueError
         If the squared norm of a reflector is not finite.
     """
-    V = tril(X, -1)
-    # In double precision, and the 1 last: a long sum of small squares would be lost beside it.
-    with np.errstate(over="ignore"):
-        squares = 1 + np.einsum("...ij,...ij->...j", V, V, dtype=float)
-    if not np.all(squares <= np.finfo(V.dtype).max):
-        raise ValueError(f"X must hold reflectors whose squared norms are finite in {V.dtype}")
-    add_to_diagonal(V[..., :V.shape[-1], :], 1)
-    return CompactWY(V, 2 / squares, np.trunc(np.diagonal(X, axis1=-2, axis2=-1)))
+    V, tau = reflectors_and_tau(X)
+    return CompactWY(V, tau, np.trunc(np.diagonal(X, axis1=-2, axis2=-1)))
 
 
 def householder_inverse(Q: Any) -> np.ndarray:

@@ -52,7 +52,7 @@ class CompactWY:
         return triangle(self.V.astype(double, copy=False), self.tau).astype(self.V.dtype, copy=False)
 
     def frame(self) -> np.ndarray:
-        """Return the first k columns, of shape (..., n, k), of a real product."""
+        """Return the first k columns, of shape (..., n, k)."""
         n, k = self.V.shape[-2:]
         if n == k:
             identity = np.eye(n, dtype=self.V.dtype)
@@ -76,7 +76,7 @@ class CompactWY:
         return Z
 
     def multiply_from_right(self, Z: np.ndarray) -> np.ndarray:
-        """Multiply `Z`, of shape (..., m, n), by this real and square (n = k) product (``ormqr``)."""
+        """Multiply `Z`, of shape (..., m, n), by this product of n = k (``ormqr``, ``unmqr``)."""
         ormqr, = scipy.linalg.get_lapack_funcs(["ormqr"], dtype=Z.dtype)
         product = np.empty(Z.shape, Z.dtype)
         for i in np.ndindex(Z.shape[:-2] if Z.size else 0):
@@ -144,6 +144,35 @@ def reflectors(X: np.ndarray) -> np.ndarray:
     V = tril(X, -1)
     add_to_diagonal(V[..., :X.shape[-1], :], 1)
     return V
+
+
+def reflectors_and_tau(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    r"""Return :math:`V = \operatorname{tril}(X, -1) + E` and :math:`\tau_j = 2 / \|v_j\|^2`.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+
+    Returns
+    -------
+    V : ndarray, shape (..., n, k)
+    tau : ndarray, shape (..., k)
+        float64 for any dtype of X.
+
+    Raises
+    ------
+    ValueError
+        If a squared norm is not finite in the dtype of `X`.
+    """
+    L = tril(X, -1)
+    parts = (L.real, L.imag) if np.iscomplexobj(L) else (L,)
+    # In double precision, and the 1 last: a long sum of small squares would be lost beside it.
+    with np.errstate(over="ignore"):
+        squares = 1 + sum(np.einsum("...ij,...ij->...j", x, x, dtype=float) for x in parts)
+    if not np.all(squares <= np.finfo(X.dtype).max):
+        raise ValueError(f"X must hold reflectors whose squared norms are finite in {X.dtype}")
+    add_to_diagonal(L[..., :X.shape[-1], :], 1)
+    return L, 2 / squares
 
 
 def factor(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

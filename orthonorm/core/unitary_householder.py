@@ -3,7 +3,7 @@ import numpy as np
 
 from .matrices import on_tall
 from .orthonormalize import orthonormalize
-from .reflectors import CompactWY, reflectors
+from .reflectors import CompactWY, reflectors_and_tau
 
 
 @on_tall("X")
@@ -82,12 +82,8 @@ def product_of_reflectors(X: np.ndarray) -> np.ndarray:
     ValueError
         If the squared norm of a reflector is not finite.
     """
-    V = reflectors(X)
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.einsum("...ij,...ij->...j", V, V.conj()).real
-    if not np.all(np.isfinite(squares)):
-        raise ValueError(f"X must hold reflectors whose squared norms are finite in {V.dtype}")
-    return CompactWY(V, 2 / squares, np.ones_like(squares)).frame()
+    V, tau = reflectors_and_tau(X)
+    return CompactWY(V, tau, np.ones_like(tau, X.real.dtype)).frame()
 
 
 def check_diagonal(X: np.ndarray) -> None:

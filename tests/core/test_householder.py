@@ -121,6 +121,21 @@ def test_inverse_leaves_r_above_the_diagonal():
     assert_within(np.triu(householder_inverse(A), 1)[:3], np.triu(R, 1), 1e-14)
 
 
+def test_small_reflectors_lose_nothing():
+    """The squares of many small entries add up, although each is lost beside 1."""
+    X = with_signs(sample((512, 16), np.float32, scale=1e-3 * 512**-0.5))
+    assert gram_error(householder(X)) <= 4 * eps(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(256, 32), (40, 10), (30, 30)], ids=str)
+def test_long_reflectors_in_one_plane_lose_nothing(shape):
+    """T has large entries there, which cancel."""
+    X = with_signs(sample(shape, scale=shape[0]**-0.5) + 1e4 * sample((shape[0], 2)) @ sample(
+        (2, shape[1]))).astype(np.float32)
+    Q = householder(X)
+    assert np.linalg.norm(Q - householder(X.astype(float))) <= 2 * eps(np.float32) * shape[1]**0.5
+
+
 def test_parts_of_the_compact_form():
     X = sample((5, 3))
     V = reflectors(X)

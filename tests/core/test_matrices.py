@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from orthonorm.core.matrices import (
-    H, as_matrices, check_dtype, check_finite, inverse, mT, on_tall, skew_blocks, solve_upper,
+    H, as_matrices, check_dtype, check_finite, inverse, inverse_accretive, mT, on_tall, skew_blocks,
+    solve_upper,
 )
 from tests.helpers import (
     DTYPES, assert_identical, assert_within, dtypes, eps, is_complex, layouts, sample, wrong_dtypes,
@@ -148,3 +149,14 @@ def test_solve_upper_with_a_zero_on_the_diagonal_raises(batch, adjoint):
 
 def test_is_complex_knows_the_dtypes():
     assert [is_complex(dtype) for dtype in DTYPES] == [False, False, True, True]
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (5, 5), (65, 65), (200, 200), (3, 9, 9),
+                                   (2, 2, 31, 31)], ids=str)
+def test_accretive_matrices_are_inverted(shape, dtype):
+    """Of Hermitian part I and a moderate skew part, whose leading blocks alone are nearly singular."""
+    K = sample(shape, dtype)
+    S = np.eye(shape[-1], dtype=dtype) + 3 * (K - H(K)) / max(1, shape[-1])**0.5
+    identity = np.broadcast_to(np.eye(shape[-1], dtype=dtype), shape)
+    assert_within(inverse_accretive(S) @ S, identity, 50 * max(1, shape[-1])**0.5 * eps(dtype))

@@ -124,6 +124,21 @@ def test_balance_is_the_next_power_of_two():
     assert s[0] == 4 and s[1] == 1 and 1e-150 / 2 <= s[2] <= 2e-150
 
 
+@dtypes
+@pytest.mark.parametrize("shape", [(16, 5), (8, 3), (20, 2)], ids=str)
+def test_ill_conditioned_blocks_lose_nothing(shape, dtype):
+    """B is small but for one large direction, the square of which would drown the others."""
+    n, k = shape
+    u, v = sample((2, n), dtype)
+    u[k:] = 0
+    size = 300 / (np.linalg.norm(u) * np.linalg.norm(v))
+    plane = size * (np.outer(u, v.conj()) - np.outer(v, u.conj()))
+    X = sample(shape, dtype) + plane[:, :k].astype(dtype)
+    tolerance = 1.5 * eps(dtype) * skew_norm(X)
+    assert truth.error(matrix_exp(X), truth.matrix_exp(X)) <= tolerance
+    assert gram_error(matrix_exp(X)) <= tolerance
+
+
 def test_nothing_n_by_n():
     n, k = 200_000, 2  # n x n would be 320 GB
     X = sample((n, k), scale=n**-0.5)
