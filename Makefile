@@ -26,7 +26,9 @@ live: .venv-torch/installed-torch  ## compare with the answers of PyTorch itself
 	for seed in 1 2 3; do .venv-torch/bin/python -m orthonorm equivalence --live --seed $$seed || exit; done
 	.venv-torch/bin/python -m tests.live.checkpoints
 
+# torch-householder needs a C++ compiler; without it the benchmark says that it is not installed.
 bench: .venv-torch/installed-benchmark  ## time this package and PyTorch side by side (15 minutes)
+	-.venv-torch/bin/python -m pip install --quiet --no-build-isolation torch-householder
 	.venv-torch/bin/python -m tests.benchmarks
 
 accuracy: .venv-torch/installed-benchmark  ## errors of this package and PyTorch against the exact answer
