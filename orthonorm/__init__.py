@@ -3,7 +3,8 @@
 The parts, each importing only those before it: :mod:`orthonorm.core` (the maps on arrays),
 :mod:`orthonorm.gradients` (the same, differentiable by autograd), :mod:`orthonorm.nn` (modules and
 parametrizations under PyTorch's names), :mod:`orthonorm.func` (gradients of losses),
-:mod:`orthonorm.optim` (optimisers), :mod:`orthonorm.equivalence` (the comparison with PyTorch).
+:mod:`orthonorm.optim` (optimisers), :mod:`orthonorm.checkpoints` (files of weights),
+:mod:`orthonorm.equivalence` (the comparison with PyTorch).
 """
 from . import core, func, gradients, nn, optim
 

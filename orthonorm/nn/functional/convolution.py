@@ -359,6 +359,7 @@ def per_dimension(ndim: int, name: str, value: Any, least: int) -> Ints:
 
 
 def as_int(name: str, value: Any) -> int:
+    """Return an integer as an int, or raise TypeError."""
     try:
         return operator.index(value)
     except TypeError:
