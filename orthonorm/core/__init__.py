@@ -1,7 +1,11 @@
 """The maps on plain arrays: NumPy and SciPy in, NumPy out, no differentiation.
 
-Each map takes an unconstrained array ``(..., n, k)`` and returns one of the same shape and dtype
-with orthonormal columns (rows where n < k).
+The maps :func:`matrix_exp`, :func:`cayley`, :func:`householder` and :func:`unitary_householder` take an
+unconstrained array ``(..., n, k)`` and return one of the same shape and dtype with orthonormal columns
+(rows where n < k); :func:`householder` if the diagonal holds 1s and -1s, as PyTorch's does. Their
+inverses, ``..._inverse``, go back, and :func:`orthonormalize` makes a frame of any matrix. The others
+are what the parametrizations need beside the maps, and what they can be checked with: exponentials of
+general matrices, completions, random frames, power iteration, norms of matrices and convolutions.
 """
 from .bounds import spectral_norm_bounds
 from .cayley import cayley, cayley_inverse

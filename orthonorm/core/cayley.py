@@ -163,9 +163,9 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     precision unless the matrix is too big for that, takes the condition number, up to the norm of A,
     out of the error [1]_.
 
-    Where the norm of A exceeds 0.01 / eps, A is scaled down to that. Rounding X moves A by more than
-    0.01 there, so that of the eigenvalues of its Cayley transform only those are determined which are
-    -1 to rounding, and they stay.
+    Where the norm of an A exceeds 0.01 / eps, it is scaled down to that. Rounding X moves A by more
+    than 0.01 there, so that of the eigenvalues of its Cayley transform only those are determined which
+    are -1 to rounding, and they stay.
 
     References
     ----------
@@ -174,8 +174,9 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     k = X.shape[-1]
     Omega, B = skew_blocks(X.astype(np.result_type(X, np.float64)))
     columns = np.abs(Omega).sum(axis=-2) + np.abs(B).sum(axis=-2)
-    norm = np.max([np.max(columns, initial=0), np.max(np.abs(B).sum(axis=-1), initial=0)])
-    scale = min(1, 0.01 / np.finfo(Omega.dtype).eps / norm) if norm else 1
+    norm = np.maximum(columns.max(axis=-1, initial=0), np.abs(B).sum(axis=-1).max(axis=-1, initial=0))
+    limit = 0.01 / np.finfo(Omega.dtype).eps
+    scale = (limit / np.maximum(norm, limit))[..., None, None]
     Omega, B = scale * Omega, scale * B
     A, P = compressed(Omega, B)
     S = np.eye(A.shape[-1], dtype=A.dtype) - A / 2
@@ -202,8 +203,8 @@ def cayley_inverse(Q):
     Parameters
     ----------
     Q : array_like, shape (..., n, k)
-        float32, float64, complex64 or complex128. A matrix that is not orthonormal is replaced by the
-        one that :func:`.orthonormalize` makes of it.
+        float32, float64, complex64 or complex128. A matrix that is not orthonormal is replaced by its
+        orthonormal factor, as of :func:`.orthonormalize`; one of several where its rank is deficient.
 
     Returns
     -------

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from .matrices import as_matrices, on_tall
+from .matrices import as_matrices, check_finite, on_tall
 from .reflectors import CompactWY, factor, reflectors_and_tau
 
 
@@ -104,8 +104,8 @@ def householder_inverse(Q: Any) -> np.ndarray:
     Parameters
     ----------
     Q : array_like, shape (..., n, k)
-        float32 or float64. A matrix that is not orthonormal is replaced by the one that
-        :func:`.orthonormalize` makes of it.
+        float32 or float64. A matrix that is not orthonormal is replaced by its orthonormal
+        factor, as of :func:`.orthonormalize`; one of several where its rank is deficient.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def householder_inverse(Q: Any) -> np.ndarray:
     TypeError
         If the dtype is not float32, float64, complex64 or complex128.
     ValueError
-        If `Q` is complex, not finite, or not a matrix or stack of them.
+        If `Q` is complex, not finite, or not a matrix or stack of them; if R overflows.
 
     Notes
     -----
@@ -142,4 +142,4 @@ def _householder_inverse(Q):
     R = np.diagonal(X, axis1=-2, axis2=-1)
     i = np.arange(X.shape[-1])
     X[..., i, i] = np.where(R < 0, -1, 1) * np.where(tau == 0, -1, 1)
-    return X
+    return check_finite(X, "R in Q = H_1 ... H_k R")

@@ -32,8 +32,8 @@ def matrix_exp_inverse(Q):
     Parameters
     ----------
     Q : array_like, shape (..., n, k)
-        float32, float64, complex64 or complex128. A matrix that is not orthonormal is replaced by the
-        one that :func:`.orthonormalize` makes of it.
+        float32, float64, complex64 or complex128. A matrix that is not orthonormal is replaced by its
+        orthonormal factor, as of :func:`.orthonormalize`; one of several where its rank is deficient.
 
     Returns
     -------

@@ -7,6 +7,7 @@ import numpy as np
 
 from .exponential import Exponential
 from .matrices import compressed, on_tall, skew_blocks, sum_of_squares
+from .orthonormalize import orthonormalize
 
 
 @on_tall("X")
@@ -45,7 +46,9 @@ def matrix_exp(X):
     its transpose. This is the map of [1]_; the reduction to 2k x 2k is the one that makes geodesics on
     the Stiefel manifold cheap [2]_. The error of an exponential grows with the norm of A, so that
     single precision gives way to double inside where the singular values of A have a root mean square
-    above 4. For the error message the norm is estimated by :math:`\|A^4\|_1^{1/4}`.
+    above 4, and above a norm of 100 the orthonormal factor of the exponential is returned, which is
+    no farther from the truth and orthonormal to rounding. That norm, and the one in the error message,
+    is estimated by :math:`\|A^4\|_1^{1/4}`.
 
     References
     ----------
@@ -96,6 +99,8 @@ def first_columns(X: np.ndarray, exponential: Exponential, P: np.ndarray) -> np.
     n, k = X.shape[-2:]
     F = exponential.value[..., :k]
     Q = F.copy() if F.shape[-2] == n else np.concatenate([F[..., :k, :], P @ F[..., k:, :]], axis=-2)
+    if np.max(exponential.norm, initial=0) > 100:
+        Q = orthonormalize(Q)
     return Q.astype(X.dtype, copy=False)
 
 

@@ -28,7 +28,8 @@ def orthonormalize(A):
     Where A has full rank, its QR factorisation with positive diagonal is unique, and an orthonormal
     A is its own factor. Where it has not, Q is one of many, but orthonormal all the same: a zero on
     the diagonal of R counts as positive. (PyTorch multiplies by its sign, 0, and the column is lost.)
-    A wide A is handled on its transpose.
+    A wide A is handled on its transpose. The columns are scaled by powers of two first, which does not
+    change Q, so that no sum of squares over- or underflows.
 
     References
     ----------
@@ -44,6 +45,8 @@ def orthonormalize(A):
     """
     if A.size == 0:
         return A.copy()
-    Q, R = np.linalg.qr(A)
+    largest = np.maximum(np.abs(A.real), np.abs(A.imag)).max(axis=-2, keepdims=True)
+    scale = np.ldexp(np.ones_like(largest), np.frexp(largest)[1] - 1)
+    Q, R = np.linalg.qr(A / np.maximum(scale, np.finfo(A.dtype).tiny))
     diagonal = np.diagonal(R, axis1=-2, axis2=-1)[..., None, :].real
     return Q * np.where(diagonal < 0, -1, 1).astype(diagonal.dtype)

@@ -2,7 +2,9 @@ r"""The core maps as autograd primitives: their values, and how they are differe
 
 Every name here is a function of :mod:`orthonorm.core` that `autograd
 <https://github.com/HIPS/autograd>`_ can differentiate, in reverse and in forward mode, to any
-order. For each map f there are two rules, with their derivations:
+order, or :func:`stop_gradient`. Of core there lack only the functions that nothing is differentiated
+through: random frames, completions, and the dense matrix and all the singular values of a convolution.
+For each map f there are two rules, with their derivations:
 
 * the *tangent* :math:`\dot Q = Df(X)[\dot X]`, for forward mode;
 * the *adjoint* :math:`\bar X = Df(X)^*[\bar Q]`, for reverse mode, with respect to the inner product

@@ -48,7 +48,10 @@ def cayley(X):
 
     .. math:: \dot Q &= (I - A/2)^{-1} \dot A K, \qquad
               J = (I + A/2)^{-1} \bar Q, \qquad \bar A = J K^H, \\
-              \bar B &= J_2 K_1^H - K_2 J_1^H, \qquad \bar\Omega = J_1 K_1^H.
+              \bar B &= J_2 K_1^H - K_2 J_1^H, \qquad \bar\Omega = J_1 K_1^H,
+
+    in double precision: on the null space of A, which odd n and tall X have, J and K do not shrink as
+    A grows while the gradient does, and what is large cancels.
 
     Examples
     --------
@@ -67,6 +70,7 @@ def _cayley_of_tall(X):
 
 def _cayley_adjoint(Q, X, S, large, Qbar):
     if large:
+        X, Qbar = _double(X), _double(Qbar)
         return _product_adjoint(_resolvent(-X, Qbar), _resolvent(X, _E(X)))
     n, k = X.shape[-2:]
     YH = H(_cayley_Y(Q))
@@ -79,6 +83,7 @@ def _cayley_adjoint(Q, X, S, large, Qbar):
 
 def _cayley_tangent(Q, X, S, large, dX):
     if large:
+        X, dX = _double(X), _double(dX)
         return _resolvent(X, _product(dX, _resolvent(X, _E(X))))
     B = X[..., X.shape[-1]:, :]
     dOmega, dB = skew_blocks(dX)
@@ -94,6 +99,10 @@ def _cayley_Y(Q):
 
 
 define(_cayley, adjoint=_cayley_adjoint, tangent=_cayley_tangent)
+
+
+def _double(X):
+    return cast(X, np.result_type(X.dtype, np.float64))
 
 
 def _E(X):
@@ -176,7 +185,7 @@ def cayley_inverse(Q):
 
 
 def _inverse(Q):
-    frame = orthonormalize(cast(Q, np.result_type(Q.dtype, np.float64)))
+    frame = orthonormalize(_double(Q))
     X = cast(_cayley_inverse(frame), Q.dtype)
     check_reached(plain(X), plain(frame))
     return X

@@ -7,7 +7,7 @@ from ..core.matrices import as_matrices
 from ..core.matrix_exp import balance, exponential_of, first_columns
 from .exponential import expm, expm_frechet, frechet, frechet_adjoint
 from .rules import (
-    H, block2, columns, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint,
+    H, block2, cast, columns, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint,
 )
 
 
@@ -53,7 +53,7 @@ def matrix_exp(X):
               Q = [F_{11}; B F_{21} / s],
 
     which is smooth in B, and loses digits only where B is ill-conditioned. The result does not depend
-    on s, a power of two near the norm of B.
+    on s, a power of two near the norm of B. All rules run in the precision that the value took inside.
 
     Examples
     --------
@@ -70,7 +70,9 @@ def _matrix_exp_of_tall(X):
 
 
 def matrix_exp_adjoint(Q, X, exponential, P, Qbar):
+    r"""Return Xbar, given Q, X, the answer of :func:`.exponential_of` X, and Qbar."""
     n, k = X.shape[-2:]
+    X, Qbar = cast(X, P.dtype), cast(Qbar, P.dtype)
     if 2 * k >= n:
         A = _skew_matrix(*skew_blocks(X)) if isbox(X) or isbox(Qbar) else None
         Abar = frechet_adjoint(A, exponential, _pad_columns(Qbar, n))
@@ -88,7 +90,9 @@ def matrix_exp_adjoint(Q, X, exponential, P, Qbar):
 
 
 def matrix_exp_tangent(Q, X, exponential, P, dX):
+    r"""Return dQ, given Q, X, the answer of :func:`.exponential_of` X, and dX."""
     n, k = X.shape[-2:]
+    X, dX = cast(X, P.dtype), cast(dX, P.dtype)
     dOmega, dB = skew_blocks(dX)
     if 2 * k >= n:
         A = _skew_matrix(*skew_blocks(X)) if isbox(X) or isbox(dX) else None

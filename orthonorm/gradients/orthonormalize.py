@@ -3,7 +3,7 @@ import autograd.numpy as np
 from autograd.extend import primitive
 
 from .. import core
-from .rules import H, define, on_tall, stop_gradient, tril
+from .rules import H, define, on_tall, plain, tril
 from .triangular import solve_upper, solve_upper_adjoint
 
 
@@ -27,7 +27,8 @@ def orthonormalize(A):
     TypeError, ValueError
         As :func:`orthonorm.core.orthonormalize`.
     numpy.linalg.LinAlgError
-        On differentiating, if `A` is rank-deficient.
+        On differentiating, if `A` is rank-deficient: a column lies, to rounding, in the span of those
+        before it.
 
     Notes
     -----
@@ -60,18 +61,26 @@ def orthonormalize(A):
 
 
 def _real_diagonal(Z):
-    return np.real(Z) * np.eye(Z.shape[-1], dtype=np.real(stop_gradient(Z)).dtype)
+    return np.real(Z) * np.eye(Z.shape[-1], dtype=np.real(plain(Z)).dtype)
+
+
+def _triangle(Q, A):
+    R, columns = np.triu(H(Q) @ A), np.linalg.norm(plain(A), axis=-2)
+    heights = np.abs(np.diagonal(plain(R), axis1=-2, axis2=-1))
+    if not np.all(heights > max(A.shape[-2:]) * np.finfo(A.dtype).eps * columns):
+        raise np.linalg.LinAlgError("A must have full rank where orthonormalize is differentiated")
+    return R
 
 
 def _orthonormalize_adjoint(Q, A, Qbar):
-    R = np.triu(H(Q) @ A)
+    R = _triangle(Q, A)
     Z = H(Q) @ Qbar
     upper = np.triu(Z, 1) + tril(H(Z), -1) + _real_diagonal(Z)
     return H(solve_upper(R, H(Qbar - Q @ upper)))
 
 
 def _orthonormalize_tangent(Q, A, dA):
-    R = np.triu(H(Q) @ A)
+    R = _triangle(Q, A)
     N = H(solve_upper_adjoint(R, H(dA)))
     C = H(Q) @ N
     return N - Q @ (np.triu(C, 1) + H(tril(C, -1)) + _real_diagonal(C))

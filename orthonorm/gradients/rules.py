@@ -1,4 +1,8 @@
-r"""What the rules are written with: registration, and a few differentiable matrix operations."""
+r"""What the rules are written with: registration, and a few differentiable matrix operations.
+
+``mT``, ``H``, ``tril``, ``skew_blocks`` and ``on_tall`` do what their namesakes in
+:mod:`orthonorm.core.matrices` do, for tracers too.
+"""
 import autograd.numpy
 import numpy
 from autograd.extend import defjvp, defvjp, primitive

@@ -40,6 +40,13 @@ def test_huge_input_is_still_mapped_to_a_frame(shape, huge):
     assert gram_error(cayley(huge * sample(shape))) <= 20 * max(shape) * eps(float)
 
 
+def test_a_huge_matrix_of_a_stack_leaves_the_others_alone():
+    X = sample((3, 5, 3), scale=10)
+    X[1] *= 1e20
+    assert_identical(cayley(X)[::2], cayley(X[::2]))
+    assert truth.error(cayley(X)[0], truth.cayley(X[0])) <= 100 * eps(float)
+
+
 @pytest.mark.parametrize("n", [2, 3, 9])
 def test_one_column_is_a_stereographic_projection(n):
     b = sample((n - 1,))

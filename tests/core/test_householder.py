@@ -114,6 +114,11 @@ def test_inverse_of_the_identity(shape, dtype, sign):
     assert_identical(householder(-frame), frame)
 
 
+def test_inverse_whose_r_overflows_raises():
+    with pytest.raises(ValueError, match="^R in Q = H_1 ... H_k R must be finite, got"):
+        householder_inverse(np.full((4, 3), 1.7e308))
+
+
 def test_inverse_leaves_r_above_the_diagonal():
     """As LAPACK does: A = Q R with the R of geqrf, whose diagonal may be negative."""
     A = sample((5, 3))

@@ -28,11 +28,10 @@ def test_is_the_exponential_of_the_skew_matrix(shape, dtype, scale):
 
 @dtypes
 @pytest.mark.parametrize("shape", SHAPES + [(40, 40), (60, 25), (25, 60)], ids=str)
-@pytest.mark.parametrize("scale", [1e-3, 1, 1e2, 1e4])
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e2, 1e4, 1e11])
 def test_is_orthonormal_at_any_scale(shape, dtype, scale):
     X = sample(shape, dtype, scale=scale)
-    # Single precision gives way to double inside, where the norm of A would cost it digits.
-    lost = eps(dtype) * min(30, max(1, skew_norm(X))) + eps(float) * skew_norm(X)
+    lost = eps(dtype) * min(100, max(1, skew_norm(X)))
     assert gram_error(matrix_exp(X)) <= 4 * max(shape) * lost
 
 
@@ -74,7 +73,7 @@ def test_norm_beyond_the_limit_raises(shape, dtype):
     """The 2-norm is estimated from above, and by less than twice for so small matrices."""
     X = sample(shape)
     X *= LIMIT / skew_norm(X)
-    assert gram_error(matrix_exp((X / 2).astype(dtype))) <= 0.04
+    assert gram_error(matrix_exp((X / 2).astype(dtype))) <= 20 * eps(dtype)
     with pytest.raises(ValueError, match="^X must stand for a skew matrix of norm at most"):
         matrix_exp((1.01 * X).astype(dtype))
 

@@ -4,7 +4,8 @@ import pytest
 from orthonorm.core import orthonormalize
 from tests import truth
 from tests.helpers import (
-    H, SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample, shapes,
+    H, SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, is_complex, peak_memory,
+    sample, shapes,
 )
 
 
@@ -84,3 +85,18 @@ def test_nothing_n_by_n():
     Q, peak = peak_memory(orthonormalize, A)
     assert peak < 20 * A.nbytes
     assert gram_error(Q) <= n**0.5 * eps(float)
+
+
+@dtypes
+@pytest.mark.parametrize("end", ["smallest", "largest"])
+def test_whole_range_of_the_dtype(dtype, end):
+    """Columns near both ends of the range: the norm of some over- or underflows when squared."""
+    limits = np.finfo(dtype)
+    scale = limits.max if end == "largest" else 64 * limits.smallest_subnormal
+    A = np.random.default_rng(0).integers(-8, 9, (2, 5, 4)) / np.asarray(8, limits.dtype)
+    A = (scale * A * (1 + 1j if is_complex(dtype) else 1)).astype(dtype)
+    A[..., 0] = np.eye(5)[0]
+    assert np.all(np.isfinite(A))
+    for i in range(2):
+        error = truth.error(orthonormalize(A)[i], truth.orthonormalize(A[i]))
+        assert error <= 40 * eps(dtype)

@@ -8,7 +8,7 @@ from orthonorm import core, gradients
 from orthonorm.core.cayley import is_large, schur_complement
 from orthonorm.gradients.exponential import expm
 from tests.differences import CHECKS, against, close, gradient, real_inner, single
-from tests.gradients.cases import COMPLEX, REAL, TABLE, Case
+from tests.gradients.cases import COMPLEX, REAL, TABLE, Case, well_conditioned
 from tests.helpers import (
     DTYPES, EMPTY_SHAPES, assert_within, eps, is_complex, sample, with_signs,
 )
@@ -118,11 +118,18 @@ def test_gradient_at_the_identity_is_finite(name, point):
     assert np.all(np.isfinite(g)) and np.any(g)
 
 
-def test_gradient_of_orthonormalize_at_a_deficient_matrix_raises():
-    A = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
-    A[:, 1] = 0
-    with pytest.raises(np.linalg.LinAlgError):
+@pytest.mark.parametrize("A", [np.ones((3, 2)), np.eye(3, 2) * [1, 0], np.zeros((2, 2)),
+                               np.outer([1.0, 3.0, 7.0], [0.1, 0.3])], ids=str)
+def test_gradient_of_orthonormalize_at_a_deficient_matrix_raises(A):
+    with pytest.raises(np.linalg.LinAlgError, match="^A must have full rank where orthonormalize"):
         grad(lambda A: np.sum(gradients.orthonormalize(A)))(A)
+
+
+def test_columns_of_unlike_lengths_are_no_rank_deficiency():
+    A = well_conditioned((5, 3), REAL) * [1.0, 1e-30, 1e25]
+    g = grad(lambda A: gradients.orthonormalize(A)[4, 2])(A)
+    alike = grad(lambda A: gradients.orthonormalize(A)[4, 2])(A / [1.0, 1e-30, 1e25])
+    assert_within(g * [1.0, 1e-30, 1e25], alike, 20 * eps(REAL) * np.abs(alike).max())
 
 
 @pytest.mark.parametrize("name", ["matrix_exp", "cayley", "householder"])

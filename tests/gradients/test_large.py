@@ -1,0 +1,59 @@
+"""Gradients at large arguments, against differences of the definitions in 50-digit arithmetic."""
+import autograd.numpy as np
+import mpmath
+import pytest
+from autograd import grad
+
+from orthonorm import gradients
+from tests import truth
+from tests.helpers import dtypes, eps, is_complex, sample
+
+
+def exact_gradient(name, X, C):
+    """Return the gradient of Re sum(conj(C) Q) with respect to what the map reads of X."""
+    exact, ones = getattr(truth, name), np.array(truth.exactly(X).tolist()).reshape(X.shape)
+    G = np.zeros(X.shape, np.result_type(X, float))
+    with mpmath.workdps(truth.DIGITS):
+        step = mpmath.mpf(10) ** -20 * float(np.abs(X).max())
+        for i, j in np.argwhere(np.tril(np.ones(X.shape), -1)):
+            for unit in (1, 1j) if is_complex(X.dtype) else (1,):
+                D = np.zeros(X.shape, object)
+                D[i, j] = step * unit
+                change = exact(ones + D) - exact(ones - D)
+                slope = sum(mpmath.re(mpmath.conj(c) * d)
+                            for c, d in zip(C.ravel().tolist(), change)) / (2 * step)
+                G[i, j] += unit * float(slope)
+    return G
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(3, 3), (4, 4), (5, 3), (7, 2)], ids=str)
+@pytest.mark.parametrize("scale", [1e3, 1e5, 1e8])
+def test_cayley_keeps_its_relative_accuracy(shape, dtype, scale):
+    """On the null space of A nothing shrinks as A grows; the gradient does."""
+    X, C = sample(shape, dtype, 1, scale), sample(shape, dtype, 2)
+    G = np.conj(grad(lambda X: np.sum(np.real(np.conj(C) * gradients.cayley(X))))(X))
+    exact = exact_gradient("cayley", X, C)
+    error = np.linalg.norm(np.tril(G - exact, -1)) / np.linalg.norm(exact)
+    assert error <= 8 * eps(dtype) + eps(float) * scale
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2)], ids=str)
+def test_matrix_exp_is_differentiated_twice_in_double_precision(shape, dtype):
+    """Single precision would lose 1e5 eps here, and overflow at larger norms."""
+    X, D = sample(shape, dtype, 1, 1e5), sample(shape, dtype, 2)
+
+    def slope(X):
+        return np.sum(np.real(grad(lambda X: np.sum(np.real(gradients.matrix_exp(X))))(X) * D))
+    double = np.result_type(dtype, float)
+    second, exact = grad(slope)(X), grad(slope)(X.astype(double))
+    assert second.dtype == dtype
+    assert np.linalg.norm(second - exact) <= 8 * eps(dtype) * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("scale", [1e10, 1e12])
+def test_second_order_of_a_huge_single_is_finite(scale):
+    X = sample((7, 2), np.float32, scale=scale)
+    second = grad(lambda X: np.sum(grad(lambda X: np.sum(gradients.matrix_exp(X)[0]))(X)**2))(X)
+    assert np.all(np.isfinite(second))
