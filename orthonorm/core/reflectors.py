@@ -116,7 +116,7 @@ def triangle(V: np.ndarray, tau: np.ndarray) -> np.ndarray:
        leads to better performance", IBM J. Res. Dev. 44 (2000).
     """
     k = V.shape[-1]
-    if k <= (32 if V.ndim == 2 else 4):
+    if k <= (32 if V.ndim == 2 else 8):
         identity = np.eye(k, dtype=V.dtype)
         N = np.triu(H(V) @ V, 1)
         return tau[..., None] * solve_upper(
