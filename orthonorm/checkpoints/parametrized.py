@@ -27,7 +27,7 @@ from ..nn.utils import parametrizations
 from ..nn.utils.parametrizations.orthogonal import ORTHOGONAL_MAPS
 from .formats import Arrays, CheckpointError
 
-LONGEST_CHAIN = 20
+POSITIONS = {str(position): position for position in range(20)}  # in a chain; none is longer
 PART = re.compile(r"(?P<prefix>(?:.*?\.)??)parametrizations\.(?P<tensor>[^.]+)\."
                   r"(?P<part>original\d*|\d+\..+|parametrizations\..+)")
 
@@ -150,11 +150,11 @@ def _by_position(parts: Arrays, orthogonal_map: str | None) -> tuple[Arrays, dic
         if array.dtype == np.float16:
             array = array.astype(np.float32)
         position, _, buffer = name.partition(".")
-        if buffer:
-            buffers.setdefault(int(position), {})[buffer] = array
+        if buffer and position in POSITIONS:
+            buffers.setdefault(POSITIONS[position], {})[buffer] = array
         else:
             originals[name] = array
-    if max(buffers, default=0) > LONGEST_CHAIN or "original" in originals and len(originals) > 1:
+    if "original" in originals and len(originals) > 1:
         raise CheckpointError(f"no chain of parametrizations has the parts {', '.join(parts)}")
     return originals, buffers
 

@@ -287,6 +287,9 @@ WRONG = {
     "endless chain": (
         {ORIGINAL: np.eye(3), "parametrizations.weight.999999999._u": np.ones(3)},
         [FAILS + "no chain of parametrizations has the parts"]),
+    "no position": (
+        {ORIGINAL: np.eye(3), "parametrizations.weight.parametrizations.x.y": np.ones(3)},
+        [FAILS + "no chain of parametrizations has the parts"]),
     "two kinds": (
         {ORIGINAL: np.eye(3), ORIGINAL + "0": np.ones(3)},
         [FAILS + "no chain of parametrizations has the parts"]),
