@@ -7,9 +7,12 @@ from autograd.tracer import isbox
 
 from .. import core
 from ..core.householder import as_real_matrices, product_of_reflectors
+from ..core.reflectors import triangle
 from .orthonormalize import orthonormalize
 from .rules import cast, define, mT, on_tall, plain, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint
+
+LONG = 2 / 300**2  # tau of a reflector of norm 300
 
 
 @primitive
@@ -68,9 +71,15 @@ def _product_of_reflectors(X):
 
 
 def _factors(X, product):
-    """Return V and T: those of the value, unless a rule is to be differentiated itself."""
+    """Return V and T: those of the value, unless a rule is to be differentiated itself.
+
+    They are in double precision where a reflector is long, for T multiplies the error of V^T G.
+    """
     if not isbox(X):
-        return product.V, product.T
+        if np.min(product.tau, initial=1) > LONG:
+            return product.V, product.T
+        V = product.V.astype(float, copy=False)
+        return V, triangle(V, product.tau)
     V = tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
     identity = np.broadcast_to(np.eye(X.shape[-1], dtype=X.dtype), product.T.shape)
     return V, solve_upper(half(mT(V) @ V), identity)

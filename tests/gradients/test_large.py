@@ -6,7 +6,7 @@ from autograd import grad
 
 from orthonorm import gradients
 from tests import truth
-from tests.helpers import dtypes, eps, is_complex, sample
+from tests.helpers import dtypes, eps, is_complex, sample, with_signs
 
 
 def exact_gradient(name, X, C):
@@ -57,3 +57,12 @@ def test_second_order_of_a_huge_single_is_finite(scale):
     X = sample((7, 2), np.float32, scale=scale)
     second = grad(lambda X: np.sum(grad(lambda X: np.sum(gradients.matrix_exp(X)[0]))(X)**2))(X)
     assert np.all(np.isfinite(second))
+
+
+def test_gradient_through_long_reflectors_keeps_its_digits():
+    """In single precision throughout, the error would be about 8 eps, and in some cases 30."""
+    X, C = with_signs(sample((256, 256), np.float32, scale=60)), sample((256, 256), np.float32, 1)
+    G, exact = (grad(lambda X: np.sum(C * gradients.householder(X)))(X.astype(dtype))
+                for dtype in (np.float32, np.float64))
+    assert G.dtype == np.float32
+    assert np.linalg.norm(G - exact) <= eps(np.float32) * np.linalg.norm(exact)
