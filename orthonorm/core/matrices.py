@@ -332,8 +332,8 @@ def tall_qr(B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Notes
     -----
-    The blocks :math:`B_i = P_i R_i` fit into the cache, which LAPACK's ``geqrf`` of a long matrix leaves
-    k times. Their triangles on top of each other have a factorisation in turn [1]_,
+    The blocks :math:`B_i = P_i R_i` fit into the cache, which LAPACK's ``geqrf`` of a long matrix
+    leaves k times. Their triangles on top of each other have a factorisation in turn [1]_,
 
     .. math:: \begin{pmatrix} R_1 \\ R_2 \\ \vdots \end{pmatrix}
               = \begin{pmatrix} S_1 \\ S_2 \\ \vdots \end{pmatrix} R, \qquad
