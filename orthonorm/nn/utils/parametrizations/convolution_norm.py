@@ -9,6 +9,7 @@ from autograd import make_vjp
 from ....core.matrices import check_finite
 from ....core.spectral import divisor, normalize, unit_vector
 from ....gradients import stop_gradient
+from ....gradients.spectral import to_usual_scale
 from ...convolution import _Convolution
 from ...functional.convolution import per_dimension
 from ...module import Module
@@ -57,7 +58,7 @@ class ConvolutionSpectralNorm(Module):
             type(layer).function, bias=None, stride=layer.stride, padding=layer.padding,
             dilation=layer.dilation, groups=layer.groups, **extra)
 
-        weight = stop_gradient(layer.weight)
+        weight = stop_gradient(to_usual_scale(layer.weight))
         rng = np.random.default_rng(rng)
         shape = (layer.in_channels, *size)
         v = unit_vector(math.prod(shape), weight.dtype, rng).reshape(shape)
@@ -68,6 +69,7 @@ class ConvolutionSpectralNorm(Module):
         self.register_buffer("_v", v)
 
     def forward(self, weight: Any) -> Any:
+        weight = to_usual_scale(weight)
         if self.training:
             self._u, self._v = self._iterate(
                 stop_gradient(weight), self._u, self._v, self.n_power_iterations)

@@ -5,7 +5,9 @@ import autograd.numpy as np
 
 from .... import core, gradients
 from ....core.matrices import check_finite
-from ....core.spectral import unit_vector
+from ....core.spectral import power_of_two, unit_vector
+from ....gradients.rules import plain
+from ....gradients.spectral import to_usual_scale
 from ...module import Module
 from ..parametrize import register_parametrization, tensor_named
 from .convolution_norm import ConvolutionSpectralNorm, check_iterations
@@ -59,7 +61,8 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     ``parametrizations.weight.0._u`` and ``_v``, follow its leading singular vectors by
     :func:`orthonorm.core.power_iteration`: 15 times on registration, then `n_power_iterations` at
     each reading. They are constants to every derivative [1]_. A zero weight stays zero (PyTorch's
-    becomes NaN).
+    becomes NaN). A weight of norm below `eps` gets norm 1 all the same, as it is scaled by a power of
+    two before (PyTorch's becomes infinite); a vector is then divided by `eps`, as in PyTorch.
 
     Assigning, ``module.weight = W``, sets ``original``.
 
@@ -134,7 +137,7 @@ class _SpectralNorm(Module):
         self.n_power_iterations = n_power_iterations
         if ndim > 1:
             rng = np.random.default_rng(rng)
-            W = gradients.stop_gradient(self._as_matrix(weight))
+            W = gradients.stop_gradient(to_usual_scale(self._as_matrix(weight)))
             u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
             u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
             self.register_buffer("_u", u)
@@ -143,7 +146,7 @@ class _SpectralNorm(Module):
     def forward(self, weight: Any) -> Any:
         if weight.ndim == 1:
             return _normalize(weight, self.eps)
-        W = self._as_matrix(weight)
+        W = to_usual_scale(self._as_matrix(weight))
         if self.training:
             self._u, self._v = gradients.power_iteration(
                 W, self._u, self._v, self.n_power_iterations, self.eps)
@@ -163,5 +166,7 @@ class _SpectralNorm(Module):
 
 
 def _normalize(x: Any, eps: float) -> Any:
-    norm = np.sqrt(np.sum(np.real(x * np.conj(x))))
-    return x / norm if norm > eps else x / eps
+    c = power_of_two(plain(x))
+    X = x if c is None else x / c
+    norm = np.sqrt(np.sum(np.real(X * np.conj(X))))
+    return X / norm if plain(norm) * float(c or 1) > eps else x / eps
