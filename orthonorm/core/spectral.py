@@ -224,9 +224,13 @@ def power_of_two(x: np.ndarray, axis: int | None = None) -> Any:
         `axis` with the other axes of length 1. None where all norms are within 1e-6 and 1e6 anyway.
     """
     axes = list(range(x.ndim))
-    squares = np.vdot(x, x).real if axis is None else np.einsum(x, axes, x, axes, [axis])
-    if 2.0**-40 < np.min(squares, initial=1) and np.max(squares, initial=1) < 2.0**40:
-        return None
+    if axis is None:
+        if 2.0**-40 < np.vdot(x, x).real < 2.0**40:
+            return None
+    else:
+        squares = np.einsum(x, axes, x, axes, [axis])
+        if np.all((2.0**-40 < squares) & (squares < 2.0**40)):
+            return None
     others = tuple(i for i in axes if i != axis)
     largest = np.maximum(abs(x.real), abs(x.imag)).max(others, keepdims=axis is not None, initial=0)
     exponent = np.frexp(np.where(largest == 0, 1, largest))[1] - 1

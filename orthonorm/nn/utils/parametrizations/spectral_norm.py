@@ -137,7 +137,7 @@ class _SpectralNorm(Module):
         self.n_power_iterations = n_power_iterations
         if ndim > 1:
             rng = np.random.default_rng(rng)
-            W = gradients.stop_gradient(to_usual_scale(self._as_matrix(weight)))
+            W = gradients.stop_gradient(self._as_matrix(weight))
             u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
             u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
             self.register_buffer("_u", u)
@@ -146,7 +146,7 @@ class _SpectralNorm(Module):
     def forward(self, weight: Any) -> Any:
         if weight.ndim == 1:
             return _normalize(weight, self.eps)
-        W = to_usual_scale(self._as_matrix(weight))
+        W = self._as_matrix(weight)
         if self.training:
             self._u, self._v = gradients.power_iteration(
                 W, self._u, self._v, self.n_power_iterations, self.eps)
@@ -157,7 +157,9 @@ class _SpectralNorm(Module):
 
     def _as_matrix(self, weight: Any) -> Any:
         W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
-        return W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
+        W = W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
+        # If a row is not tiny nor is W, whose scale can be left: this spares a pass over all of it.
+        return W if power_of_two(plain(W)[:1]) is None else to_usual_scale(W)
 
     def _from_matrix(self, W: Any, shape: tuple[int, ...]) -> Any:
         others = shape[:self.dim] + shape[self.dim + 1:]

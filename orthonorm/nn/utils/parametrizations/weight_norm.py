@@ -102,10 +102,10 @@ class _WeightNorm(Module):
 
     def _norm(self, v: Any) -> Any:
         if self.dim == -1:
-            squares = np.sum(v * v)
+            squares = np.sum(np.square(v))
         else:
             others = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
-            squares = np.sum(v * v, axis=others, keepdims=True)
+            squares = np.sum(np.square(v), axis=others, keepdims=True)
         # The root has no derivative at zero, where the direction of v does not matter anyway.
         zero = cast(squares == 0, squares.dtype)
         return np.sqrt(squares + zero) * (1 - zero)
