@@ -62,8 +62,11 @@ class ConvolutionSpectralNorm(Module):
         rng = np.random.default_rng(rng)
         shape = (layer.in_channels, *size)
         v = unit_vector(math.prod(shape), weight.dtype, rng).reshape(shape)
-        shape = self._convolve(v, weight).shape
-        u = unit_vector(math.prod(shape), weight.dtype, rng).reshape(shape)
+        y = self._convolve(v, weight)
+        if np.any(weight) and not np.any(y):  # by chance with probability zero
+            raise ValueError(f"the layer maps every input of size {size} to zero, whatever its weight: "
+                             "its kernel meets padding only")
+        u = unit_vector(y.size, weight.dtype, rng).reshape(y.shape)
         u, v = self._iterate(weight, u, v, 15)
         self.register_buffer("_u", u)
         self.register_buffer("_v", v)

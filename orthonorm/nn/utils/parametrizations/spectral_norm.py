@@ -47,7 +47,8 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     ------
     ValueError
         If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive;
-        if `input_size` is given for something else than the weight of a convolution, or with `dim`.
+        if `input_size` is given for something else than the weight of a convolution, or with `dim`, or
+        the layer's kernel meets nothing but padding at that size.
     IndexError
         If `dim` is out of range.
     RuntimeError, TypeError
