@@ -15,6 +15,14 @@ class Bounds(NamedTuple):
     upper: Any
 
 
+class ScaledBounds(NamedTuple):
+    """Bounds in double precision, to be multiplied by 2^exponent."""
+
+    lower: Any
+    upper: Any
+    exponent: Any
+
+
 def spectral_norm_bounds(W: Any, n_iterations: int = 10) -> Bounds:
     r"""Enclose the largest singular value of a matrix between two numbers, with certainty.
 
@@ -85,11 +93,12 @@ def spectral_norm_bounds(W: Any, n_iterations: int = 10) -> Bounds:
     >>> bool(lower <= 45**0.5 <= upper), bool(upper - lower < 1e-13)
     (True, True)
     """
-    return bounds_and_vector(W, n_iterations)[0]
+    W = as_matrices(W, "W")
+    return outward(bounds_and_vector(W, n_iterations)[0], W.real.dtype)
 
 
-def bounds_and_vector(W: Any, n_iterations: int) -> tuple[Bounds, np.ndarray]:
-    """Return the bounds, and the vector v that the lower one comes from.
+def bounds_and_vector(W: Any, n_iterations: int) -> tuple[ScaledBounds, np.ndarray]:
+    """Return the bounds before their conversion to the dtype, and the vector v of the lower one.
 
     Parameters
     ----------
@@ -98,32 +107,31 @@ def bounds_and_vector(W: Any, n_iterations: int) -> tuple[Bounds, np.ndarray]:
 
     Returns
     -------
-    bounds : Bounds
+    bounds : ScaledBounds
     v : ndarray, shape (..., min(m, n), 1)
         In double precision, not normalised. Where m < n it is that of W^H.
     """
     W = as_matrices(W, "W")
     if n_iterations < 1:
         raise ValueError(f"n_iterations must be positive, got {n_iterations}")
-    real = W.real.dtype
     if W.size == 0:
-        nothing = np.zeros(W.shape[:-2], real)[()]
-        return Bounds(nothing, nothing), np.zeros((*W.shape[:-2], min(W.shape[-2:]), 1))
+        nothing = np.zeros(W.shape[:-2])
+        return (ScaledBounds(nothing, nothing, nothing.astype(int)),
+                np.zeros((*W.shape[:-2], min(W.shape[-2:]), 1)))
     A = H(W) if W.shape[-2] < W.shape[-1] else W
     A, exponent = scaled(A.astype(np.result_type(W, np.float64)))
     with np.errstate(over="ignore", under="ignore"):
         G, upper = _gram_iteration(A, n_iterations)
         lower, v = _rayleigh(A, G)
-    return outward(lower, upper, exponent, real), v
+    return ScaledBounds(lower, upper, exponent), v
 
 
-def outward(lower: Any, upper: Any, exponent: Any, dtype: Any) -> Bounds:
-    """Multiply bounds in double precision by powers of two, and convert them to a dtype.
+def outward(bounds: ScaledBounds, dtype: Any) -> Bounds:
+    """Multiply bounds by their powers of two, and convert them to a dtype.
 
     Parameters
     ----------
-    lower, upper : array, shape (...)
-    exponent : array of int, shape (...)
+    bounds : ScaledBounds
     dtype : dtype
         float32 or float64.
 
@@ -132,10 +140,11 @@ def outward(lower: Any, upper: Any, exponent: Any, dtype: Any) -> Bounds:
     Bounds
         The lower bound rounded to a smaller number, the upper bound to a larger one unless it is 0.
     """
+    dtype = np.dtype(dtype)
     with np.errstate(over="ignore", under="ignore"):
-        low, high = (np.ldexp(x, exponent).astype(dtype) for x in (lower, upper))
-    return Bounds(np.nextafter(low, dtype.type(0))[()],
-                  np.where(upper == 0, dtype.type(0), np.nextafter(high, dtype.type(np.inf)))[()])
+        low, high = (np.ldexp(x, bounds.exponent).astype(dtype) for x in bounds[:2])
+        high = np.where(bounds.upper == 0, 0, np.nextafter(high, dtype.type(np.inf)))
+    return Bounds(np.nextafter(low, dtype.type(0))[()], high.astype(dtype)[()])
 
 
 def _gram_iteration(A: np.ndarray, n_iterations: int) -> tuple[np.ndarray, np.ndarray]:

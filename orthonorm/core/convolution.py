@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from .bounds import UNIT_ROUNDOFF, Bounds, bounds_and_vector, outward, scaled
+from .bounds import UNIT_ROUNDOFF, Bounds, ScaledBounds, bounds_and_vector, outward, scaled
 from .matrices import as_matrices
 
 Ints = tuple[int, ...]
@@ -39,7 +39,7 @@ def convolution_matrix(kernel: Any, input_size: Any, stride: Any = 1, padding: A
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, or the kernel larger than the padded input.
+        If an argument is out of range, or the dilated kernel larger than the padded input.
 
     Notes
     -----
@@ -63,9 +63,8 @@ def convolution_matrix(kernel: Any, input_size: Any, stride: Any = 1, padding: A
            [0., 1., 2., 3.],
            [3., 0., 1., 2.]])
     """
-    kernel, size = _as_kernel(kernel, input_size)
-    stride, dilation = (_per_dimension(name, value, len(size), 1)
-                        for name, value in (("stride", stride), ("dilation", dilation)))
+    kernel, size, dilation = _as_kernel(kernel, input_size, dilation, groups)
+    stride = _per_dimension("stride", stride, len(size), 1)
     spread = tuple(d * (k - 1) for d, k in zip(dilation, kernel.shape[2:]))
     if isinstance(padding, str) and padding == "same":
         before, total = tuple(s // 2 for s in spread), spread
@@ -73,11 +72,11 @@ def convolution_matrix(kernel: Any, input_size: Any, stride: Any = 1, padding: A
         before = _per_dimension("padding", padding, len(size), 0)
         total = tuple(2 * p for p in before)
     output = tuple((n + t - reach - 1) // s + 1 for n, t, reach, s in zip(size, total, spread, stride))
-    if padding_mode not in ("zeros", "circular") or min(output) < 1 or len(kernel) % groups:
+    if padding_mode not in ("zeros", "circular") or min(output) < 1:
         raise ValueError(
-            'padding_mode must be "zeros" or "circular", groups divide the output channels, and the '
-            f"kernel be at most as large as the padded input; got padding_mode={padding_mode!r}, "
-            f"groups={groups}, shape {kernel.shape}, input_size={size}, padding={padding}")
+            'padding_mode must be "zeros" or "circular", and the dilated kernel be at most as large as '
+            f"the padded input; got padding_mode={padding_mode!r}, shape {kernel.shape}, "
+            f"dilation={dilation}, input_size={size}, padding={padding}")
     outputs, per_group = len(kernel) // groups, kernel.shape[1]
     A = np.zeros((groups, outputs, *output, groups, per_group, *size), kernel.dtype)
     for p in itertools.product(*map(range, output)):
@@ -91,37 +90,45 @@ def convolution_matrix(kernel: Any, input_size: Any, stride: Any = 1, padding: A
     return A.reshape(len(kernel) * math.prod(output), groups * per_group * math.prod(size))
 
 
-def circular_convolution_singular_values(kernel: Any, input_size: Any) -> np.ndarray:
+def circular_convolution_singular_values(kernel: Any, input_size: Any, dilation: Any = 1,
+                                         groups: int = 1) -> np.ndarray:
     r"""Compute all singular values of a convolution with stride 1 and circular padding.
 
     Parameters
     ----------
-    kernel : array_like, shape (out_channels, in_channels, *kernel_size)
+    kernel : array_like, shape (out_channels, in_channels / groups, *kernel_size)
         float32, float64, complex64 or complex128, with any number of dimensions of space.
     input_size : int or tuple of int
         Size of the input in space, which is that of the output.
+    dilation : int or tuple of int
+        Distance between neighbours in the kernel.
+    groups : int
+        The channels are split into as many groups, each with its own part of the kernel.
 
     Returns
     -------
     ndarray, shape (*input_size, min(out_channels, in_channels))
         Of the real dtype of `kernel`: for each frequency its singular values, largest first. Together
-        they are those of the map, with their multiplicities; `max` gives its norm.
+        they are those of the map, with their multiplicities; `max` gives its norm. Infinite where they
+        are out of the dtype's range.
 
     Raises
     ------
     TypeError, ValueError
-        If `kernel` is not finite or of an unsupported dtype, or larger than the input.
+        If `kernel` is not finite or of an unsupported dtype, or larger than the input when dilated; if
+        `groups` does not divide the output channels.
 
     Notes
     -----
     The Fourier transform, which is unitary but for a factor, makes the map block diagonal [1]_. The
     block of frequency f is
 
-    .. math:: T_f = \sum_k e^{-2 \pi i \sum_d f_d k_d / n_d} \, W_{:, :, k},
+    .. math:: T_f = \sum_k e^{-2 \pi i \sum_j f_j d_j k_j / n_j} \, W_{:, :, k},
 
-    out_channels x in_channels, so that a fast transform and small singular value decompositions do
-    for a matrix of out_channels in_channels n^2d entries. The position of the kernel, which differs
-    with the way of padding, only changes the phases.
+    d being the dilation: out_channels x in_channels, so that a fast transform and small singular value
+    decompositions do for a matrix of out_channels in_channels n^2D entries, D the dimensions of space.
+    Each group has such a block of its own. The position of the kernel, which differs with the way of
+    padding, only changes the phases.
 
     References
     ----------
@@ -133,28 +140,38 @@ def circular_convolution_singular_values(kernel: Any, input_size: Any) -> np.nda
     >>> circular_convolution_singular_values(blur, 4)[:, 0].round(4)  # |cos(pi f / 4)|
     array([1.    , 0.7071, 0.    , 0.7071])
     """
-    kernel, size = _as_kernel(kernel, input_size)
-    _check_fits(kernel, size)
-    blocks = scipy.fft.fftn(kernel, s=size, axes=range(2, kernel.ndim))
-    blocks = np.moveaxis(blocks, (0, 1), (-2, -1))
-    return np.linalg.svd(blocks, compute_uv=False)
+    kernel, size, dilation = _as_kernel(kernel, input_size, dilation, groups)
+    _check_fits(kernel, size, dilation)
+    W, exponent = scaled(kernel.reshape(1, -1).astype(np.result_type(kernel, np.float64)))
+    dilated = np.zeros((*kernel.shape[:2], *size), kernel.dtype)
+    dilated[:, :, *(slice(0, d * k, d) for d, k in zip(dilation, kernel.shape[2:]))] = W.reshape(
+        kernel.shape)
+    blocks = scipy.fft.fftn(dilated, axes=range(2, kernel.ndim))
+    blocks = blocks.reshape(groups, -1, *blocks.shape[1:])
+    s = np.linalg.svd(np.moveaxis(blocks, (0, 1, 2), (-3, -2, -1)), compute_uv=False)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.sort(np.ldexp(s, exponent).reshape(*size, -1))[..., ::-1]
 
 
-def circular_convolution_norm_bounds(kernel: Any, input_size: Any, n_iterations: int = 10) -> Bounds:
+def circular_convolution_norm_bounds(kernel: Any, input_size: Any, n_iterations: int = 10,
+                                     dilation: Any = 1, groups: int = 1) -> Bounds:
     r"""Enclose the norm of a convolution with stride 1 and circular padding, with certainty.
 
     The upper bound holds for zero padding, of any width, and for any stride too, if `input_size` is
-    the input's size and that of the kernel less 1: such a convolution is the circular one on inputs
-    that end in zeros, of whose outputs some are left out. (For dilation, put zeros into the kernel.)
+    the input's size and that of the dilated kernel less 1: such a convolution is the circular one on
+    inputs that end in zeros, of whose outputs some are left out.
 
     Parameters
     ----------
-    kernel : array_like, shape (out_channels, in_channels, *kernel_size)
+    kernel : array_like, shape (out_channels, in_channels / groups, *kernel_size)
         float32, float64, complex64 or complex128, with any number of dimensions of space.
     input_size : int or tuple of int
         Size of the input in space, which is that of the output.
     n_iterations : int
         As for :func:`spectral_norm_bounds`.
+    dilation : int or tuple of int
+    groups : int
+        As for :func:`circular_convolution_singular_values`.
 
     Returns
     -------
@@ -197,68 +214,78 @@ def circular_convolution_norm_bounds(kernel: Any, input_size: Any, n_iterations:
     >>> bool(circular_convolution_norm_bounds(kernel, (34, 34)).upper < 1.01 * upper)
     True
     """
-    return enclosed_blocks(kernel, input_size, n_iterations)[0]
+    bounds = enclosed_blocks(kernel, input_size, n_iterations, dilation, groups)[0]
+    return outward(bounds, np.asarray(kernel).real.dtype)
 
 
-def enclosed_blocks(kernel: Any, input_size: Any,
-                    n_iterations: int) -> tuple[Bounds, list[tuple[np.ndarray, np.ndarray]]]:
-    """Return the bounds, and which block each is from.
+def enclosed_blocks(kernel: Any, input_size: Any, n_iterations: int, dilation: Any,
+                    groups: int) -> tuple[ScaledBounds, list[tuple[int, np.ndarray, np.ndarray]]]:
+    """Return the bounds before their conversion to the dtype, and which block each is from.
 
     Parameters
     ----------
-    kernel, input_size, n_iterations
+    kernel, input_size, n_iterations, dilation, groups
         As for :func:`circular_convolution_norm_bounds`.
 
     Returns
     -------
-    bounds : Bounds
-    origins : list of (exponentials, v)
-        For each bound: the complex exponentials of its frequency, shape (prod(kernel_size),), and the
-        vector that :func:`.bounds.bounds_and_vector` returns of its block.
+    bounds : ScaledBounds
+    origins : list of (group, exponentials, v)
+        For each bound: its group; the complex exponentials of its frequency, shape
+        (prod(kernel_size),); the vector that :func:`.bounds.bounds_and_vector` returns of its block.
     """
-    kernel, size = _as_kernel(kernel, input_size)
-    _check_fits(kernel, size)
-    channels, positions = kernel.shape[:2], math.prod(kernel.shape[2:])
+    kernel, size, dilation = _as_kernel(kernel, input_size, dilation, groups)
+    _check_fits(kernel, size, dilation)
+    positions = math.prod(kernel.shape[2:])
     W = np.moveaxis(kernel, (0, 1), (-2, -1)).reshape(positions, -1)
     W, exponent = scaled(W.astype(np.result_type(W, np.float64)))
-    E = _exponentials(size, kernel.shape[2:], half=not np.iscomplexobj(kernel))
-    blocks, v = bounds_and_vector((E @ W).reshape(-1, *channels), n_iterations)
-    at = [int(np.argmax(blocks.lower)), int(np.argmax(blocks.upper))]
+    E = _exponentials(size, kernel.shape[2:], dilation, half=not np.iscomplexobj(kernel))
+    blocks = (E @ W).reshape(-1, len(kernel) // groups, kernel.shape[1])  # the group changes faster
+    of_blocks, v = bounds_and_vector(blocks, n_iterations)
+    each = outward(of_blocks, np.float64)
+    at = [int(np.argmax(each.lower)), int(np.argmax(each.upper))]
     n_dims = len(size)
     error = 1.1 * UNIT_ROUNDOFF * (3 * positions + 7 * (n_dims**2 + 3 * n_dims) + 6) * np.sum(
         np.linalg.norm(W, axis=-1))
-    lower = np.nextafter(np.maximum(blocks.lower[at[0]] - error, 0), 0)
-    upper = np.nextafter(blocks.upper[at[1]] + error, np.inf) * np.any(W)
-    return outward(lower, upper, exponent, kernel.real.dtype), [(E[i], v[i]) for i in at]
+    lower = np.nextafter(np.maximum(each.lower[at[0]] - error, 0), 0)
+    upper = np.nextafter(each.upper[at[1]] + error, np.inf) * np.any(W)
+    origins = [(i % groups, E[i // groups], v[i]) for i in at]
+    return ScaledBounds(lower, upper, exponent), origins
 
 
-def _exponentials(size: Ints, kernel_size: Ints, half: bool) -> np.ndarray:
-    """Return exp(-2 pi i f k / n): a row for each frequency, a column for each kernel position."""
+def _exponentials(size: Ints, kernel_size: Ints, dilation: Ints, half: bool) -> np.ndarray:
+    """Return exp(-2 pi i f d k / n): a row for each frequency, a column for each kernel position."""
     counts = [*size[:-1], size[-1] // 2 + 1] if half else size
     turns = np.zeros((*counts, *kernel_size))
-    for d, (n, k) in enumerate(zip(size, kernel_size)):
-        products = np.outer(np.arange(counts[d]), np.arange(k)) % n / n
+    for j, (n, k, d) in enumerate(zip(size, kernel_size, dilation)):
+        products = np.outer(np.arange(counts[j]), d * np.arange(k)) % n / n
         shape = [1] * turns.ndim
-        shape[d], shape[len(size) + d] = products.shape
+        shape[j], shape[len(size) + j] = products.shape
         turns += products.reshape(shape)
     return np.exp(-2j * np.pi * turns).reshape(math.prod(counts), -1)
 
 
 # -- checks -------------------------------------------------------------------------------------------
 
-def _as_kernel(kernel: Any, input_size: Any) -> tuple[np.ndarray, Ints]:
+def _as_kernel(kernel: Any, input_size: Any, dilation: Any,
+               groups: Any) -> tuple[np.ndarray, Ints, Ints]:
+    """Check what all functions here take; return the kernel, and size and dilation as tuples."""
     kernel = np.asarray(kernel)
     if kernel.ndim < 3 or 0 in kernel.shape:
-        raise ValueError("kernel must have shape (out_channels, in_channels, *kernel_size) and not be "
-                         f"empty, got {kernel.shape}")
+        raise ValueError("kernel must have shape (out_channels, in_channels / groups, *kernel_size) "
+                         f"and not be empty, got {kernel.shape}")
     as_matrices(kernel, "kernel")
-    return kernel, _per_dimension("input_size", input_size, kernel.ndim - 2, 1)
+    if len(kernel) % _per_dimension("groups", groups, 1, 1)[0]:
+        raise ValueError(f"groups must divide the {len(kernel)} output channels, got {groups}")
+    n_dims = kernel.ndim - 2
+    return (kernel, _per_dimension("input_size", input_size, n_dims, 1),
+            _per_dimension("dilation", dilation, n_dims, 1))
 
 
-def _check_fits(kernel: np.ndarray, size: Ints) -> None:
-    if any(k > n for k, n in zip(kernel.shape[2:], size)):
-        raise ValueError(f"the kernel must not be larger than the input, got kernel size "
-                         f"{kernel.shape[2:]} and input_size {size}")
+def _check_fits(kernel: np.ndarray, size: Ints, dilation: Ints) -> None:
+    if any(d * (k - 1) >= n for k, n, d in zip(kernel.shape[2:], size, dilation)):
+        raise ValueError("the dilated kernel must not be larger than the input, got kernel size "
+                         f"{kernel.shape[2:]}, dilation {dilation} and input_size {size}")
 
 
 def _per_dimension(name: str, value: Any, ndim: int, least: int) -> Ints:

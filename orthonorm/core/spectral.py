@@ -20,7 +20,9 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
     v : array_like, shape (w,)
         Estimate of the right singular vector.
     n_power_iterations : int
-        How often to iterate. With 0, `u` and `v` come back as they are.
+        How often to iterate. With 0, `u` and `v` come back as they are, as from PyTorch's iteration
+        in evaluation mode. (A parametrization that never iterates is no use: `spectral_norm` refuses
+        0, as PyTorch's does.)
     eps : float
         Norms smaller than this are replaced by it.
 
@@ -204,6 +206,35 @@ def divisor(sigma: Any, W: np.ndarray) -> Any:
             "let power iteration run (training mode), or start from other vectors"
         )
     return W.dtype.type(1)
+
+
+def power_of_two(x: np.ndarray, axis: int | None = None) -> Any:
+    """Return what to divide an array by, without rounding, so that its squares stay in the range.
+
+    Parameters
+    ----------
+    x : ndarray
+    axis : int, optional
+        Return a number for each index of this axis, not one for all of `x`.
+
+    Returns
+    -------
+    None, or scalar or ndarray
+        Powers of two, of the real dtype of `x`, that bring the largest entry to between 1 and 4; for an
+        `axis` with the other axes of length 1. None where all norms are within 1e-6 and 1e6 anyway.
+    """
+    axes = list(range(x.ndim))
+    if axis is None:
+        if 2.0**-40 < np.vdot(x, x).real < 2.0**40:
+            return None
+    else:
+        squares = np.einsum(x, axes, x, axes, [axis])
+        if np.all((2.0**-40 < squares) & (squares < 2.0**40)):
+            return None
+    others = tuple(i for i in axes if i != axis)
+    largest = np.maximum(abs(x.real), abs(x.imag)).max(others, keepdims=axis is not None, initial=0)
+    exponent = np.frexp(np.where(largest == 0, 1, largest))[1] - 1
+    return np.ldexp(largest.dtype.type(1), exponent)[()]
 
 
 def unit_vector(size: int, dtype: Any, rng: np.random.Generator) -> np.ndarray:

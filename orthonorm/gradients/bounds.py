@@ -1,8 +1,10 @@
 r"""Rules of the bounds of the largest singular value."""
+import math
+
 import autograd.numpy as np
 from autograd.extend import primitive
 
-from ..core.bounds import Bounds, bounds_and_vector
+from ..core.bounds import Bounds, bounds_and_vector, outward
 from ..core.convolution import enclosed_blocks
 from .rules import H, cast, conj, define, stop_gradient
 
@@ -40,6 +42,9 @@ def spectral_norm_bounds(W, n_iterations=10):
     :math:`\sigma_1 > \sigma_2`; that of the upper bound exists where :math:`\sigma_1 = \sigma_2` too,
     and its share of several singular vectors is smooth. At W = 0 both are set to 0.
 
+    A gradient of a homogeneous function is the same at c W: it is computed at W divided by a power of
+    two, with every power of :math:`W^H W` divided by its norm, so that nothing leaves the range.
+
     References
     ----------
     .. [1] B. Delattre, Q. Barthelemy, A. Araujo, A. Allauzen, "Efficient bound of Lipschitz constant
@@ -55,17 +60,22 @@ def spectral_norm_bounds(W, n_iterations=10):
     """
     W = W if hasattr(W, "dtype") else np.array(W)
     bounds, v = bounds_and_vector(stop_gradient(W), n_iterations)
-    return Bounds(_lower(W, bounds, v), _upper(W, bounds, n_iterations))
+    values = outward(bounds, stop_gradient(W).real.dtype)
+    return Bounds(
+        _homogeneous(W, values.lower, bounds.lower, bounds.exponent, _projection(v)),
+        _homogeneous(W, values.upper, bounds.upper, bounds.exponent, _power(n_iterations)))
 
 
-def circular_convolution_norm_bounds(kernel, input_size, n_iterations=10):
+def circular_convolution_norm_bounds(kernel, input_size, n_iterations=10, dilation=1, groups=1):
     r"""Differentiable :func:`orthonorm.core.circular_convolution_norm_bounds`.
 
     Parameters
     ----------
-    kernel : array or autograd tracer, shape (out_channels, in_channels, *kernel_size)
+    kernel : array or autograd tracer, shape (out_channels, in_channels / groups, *kernel_size)
     input_size : int or tuple of int
     n_iterations : int
+    dilation : int or tuple of int
+    groups : int
 
     Returns
     -------
@@ -79,9 +89,10 @@ def circular_convolution_norm_bounds(kernel, input_size, n_iterations=10):
 
     Notes
     -----
-    Each bound is that of one frequency's block, a linear function of the kernel; the rule for the
-    block is that of :func:`spectral_norm_bounds`, and the error of the block's entries is treated as
-    proportional too. As with any maximum, where two frequencies tie the derivative is that of one.
+    Each bound is that of one frequency's block, a linear function :math:`T = A W` of the kernel: its
+    direction is :math:`A^*` of that which :func:`spectral_norm_bounds` has at T. The error of the
+    block's entries is treated as proportional too. As with any maximum, where two frequencies tie the
+    derivative is that of one.
 
     References
     ----------
@@ -96,62 +107,85 @@ def circular_convolution_norm_bounds(kernel, input_size, n_iterations=10):
     array([[[1., 1.]]])
     """
     kernel = kernel if hasattr(kernel, "dtype") else np.array(kernel)
-    bounds, origins = enclosed_blocks(stop_gradient(kernel), input_size, n_iterations)
-    (exponentials, v), (exponentials_of_upper, _) = origins
-    return Bounds(_lower(_block(kernel, exponentials), bounds, v),
-                  _upper(_block(kernel, exponentials_of_upper), bounds, n_iterations))
+    bounds, origins = enclosed_blocks(stop_gradient(kernel), input_size, n_iterations, dilation, groups)
+    values = outward(bounds, stop_gradient(kernel).real.dtype)
+    (group, e, v), (group_of_upper, e_of_upper, _) = origins
+    shape = (len(kernel) // groups, kernel.shape[1])
+
+    def part(group):
+        return np.reshape(kernel[group * shape[0]:(group + 1) * shape[0]], (math.prod(shape), -1))
+    return Bounds(
+        _homogeneous(part(group), values.lower, bounds.lower, bounds.exponent,
+                     _of_block(_projection(v), shape, e)),
+        _homogeneous(part(group_of_upper), values.upper, bounds.upper, bounds.exponent,
+                     _of_block(_power(n_iterations), shape, e_of_upper)))
 
 
-def _block(kernel, exponentials):
-    exponentials = exponentials.astype(np.result_type(kernel.dtype, np.complex64))
-    kernel = kernel + 0j  # backwards, autograd takes the real part
-    return np.dot(np.reshape(kernel, (*np.shape(kernel)[:2], -1)), exponentials)
+# -- directions of gradients, as functions of the scaled matrix or kernel -----------------------------
+
+def _on_tall(direction):
+    return lambda X: H(direction(H(X))) if np.shape(X)[-2] < np.shape(X)[-1] else direction(X)
 
 
-def _lower(W, bounds, v):
-    return _homogeneous(_tall(W), bounds.lower, bounds.upper, lambda X: (X @ v) @ H(v))
+def _projection(v):
+    return _on_tall(lambda X: (X @ v) @ H(v))
 
 
-def _upper(W, bounds, n_iterations):
+def _power(n_iterations):
     def direction(X):
-        G = H(X) @ X
+        G = N = X
         for _ in range(n_iterations):  # multiplies by G, G^2, G^4, ...: 2^T - 1 times in all
-            X, G = X @ G, G @ G
-        return X
-    return _homogeneous(_tall(W), bounds.upper, bounds.upper, direction)
+            G = _unit(H(G) @ G)
+            N = _unit(N @ G)
+        return N
+    return _on_tall(direction)
 
 
-def _tall(W):
-    return H(W) if np.shape(W)[-2] < np.shape(W)[-1] else W
+def _of_block(direction, shape, exponentials):
+    """Pull the direction at a frequency's block back to the kernel, of a row for each two channels."""
+    def pulled_back(X):
+        block = np.reshape(np.dot(X + 0j, exponentials), shape)
+        N = np.reshape(direction(block), (-1, 1)) * np.conj(exponentials)
+        return N if np.iscomplexobj(X) else np.real(N)
+    return pulled_back
 
+
+def _unit(A):
+    """Divide each matrix by its Frobenius norm, zero by 1."""
+    squares = np.sum(np.real(conj(A) * A), axis=(-2, -1), keepdims=True)
+    return A / np.sqrt(squares + (stop_gradient(squares) == 0))
+
+
+# -- the rule ------------------------------------------------------------------------------------------
 
 @primitive
-def _homogeneous(W, value, scale, direction):
+def _homogeneous(W, value, scaled, exponent, direction):
     """Return `value`: that of a homogeneous function whose gradient has the direction of a function.
 
-    `direction` is called with W / scale, of norm near 1, so that its powers stay in the range.
+    `scaled` is the function's value at W / 2^exponent, where nothing is out of the range.
     """
     return value
 
 
-def _gradient(f, W, scale, direction):
-    scale = np.array(scale, np.float64)[..., None, None]
-    scale = scale + (scale == 0)
-    X = cast(W, np.result_type(W.dtype, np.float64)) / scale
+def _gradient(W, scaled, exponent, direction):
+    X = cast(W, np.result_type(W.dtype, np.float64))
+    for part in (exponent // 2, exponent - exponent // 2):  # 2^-exponent itself may be out of the range
+        X = X * np.ldexp(1.0, -part)[..., None, None]
     N = direction(X)
-    along = np.sum(np.real(conj(N) * X), axis=(-2, -1), keepdims=True)
+    along = np.sum(np.real(conj(N) * X), axis=(-2, -1))
     along = along + (stop_gradient(along) == 0)
-    return np.reshape(f, np.shape(scale)) / scale * N / along
+    f = _homogeneous(X, scaled, scaled, np.zeros_like(exponent), direction)
+    return N * np.reshape(f / along, (*np.shape(exponent), 1, 1))
 
 
-def _adjoint(f, W, value, scale, direction, fbar):
-    gradient = _gradient(f, W, scale, direction)
-    return cast(np.reshape(fbar, (*np.shape(value), 1, 1)) * gradient, W.dtype)
+def _adjoint(value, W, _, scaled, exponent, direction, fbar):
+    gradient = _gradient(W, scaled, exponent, direction)
+    return cast(np.reshape(fbar, (*np.shape(exponent), 1, 1)) * gradient, W.dtype)
 
 
-def _tangent(f, W, value, scale, direction, dW):
-    gradient = _gradient(f, W, scale, direction)
-    return cast(np.sum(np.real(conj(gradient) * dW), axis=(-2, -1)), f.dtype)
+def _tangent(value, W, _, scaled, exponent, direction, dW):
+    gradient = _gradient(W, scaled, exponent, direction)
+    return cast(np.sum(np.real(conj(gradient) * dW), axis=(-2, -1)), value.dtype)
 
 
 define(_homogeneous, adjoint=_adjoint, tangent=_tangent)

@@ -5,7 +5,7 @@ from autograd.tracer import isbox
 from scipy.linalg import get_blas_funcs
 
 from .. import core
-from ..core.spectral import as_triple, estimate_sigma
+from ..core.spectral import as_triple, estimate_sigma, power_of_two
 from .rules import conj, define, namespace, plain, stop_gradient
 
 
@@ -44,6 +44,22 @@ def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
     """
     values = map(stop_gradient, (W, u, v))
     return core.power_iteration(*values, n_power_iterations=n_power_iterations, eps=eps)
+
+
+def to_usual_scale(W):
+    """Divide an array of very large or small norm by a power of two, which is exact.
+
+    Parameters
+    ----------
+    W : array or autograd tracer
+
+    Returns
+    -------
+    array or autograd tracer
+        `W` itself unless its norm is far from 1.
+    """
+    c = power_of_two(plain(W))
+    return W if c is None else W / c
 
 
 @primitive
@@ -92,7 +108,9 @@ def spectral_normalize(W, u, v):
            [ 0.25 ,  0.25 ]])
     """
     W, (value, u, v) = W if isbox(W) else np.asarray(W), as_triple(plain(W), plain(u), plain(v))
-    return _divide(W, u, v, estimate_sigma(value, u, v))
+    sigma = estimate_sigma(value, u, v)
+    c = power_of_two(sigma)
+    return _divide(W, u, v, sigma) if c is None else _divide(W / c, u, v, sigma / c)
 
 
 def _sigma(W, u, v, sigma):

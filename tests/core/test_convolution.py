@@ -25,15 +25,19 @@ CONVOLUTIONS = [
     ((2, 1, 2, 1, 2), (3, 2, 3), {"stride": 2, "padding": (0, 1, 1)}),
 ]
 
-# kernel and size of the input
-CIRCULAR = [((2, 3, 3), 5), ((3, 2, 2), 4), ((1, 1, 4), 4), ((2, 2, 3, 2), (4, 3)),
-            ((3, 1, 2, 2), (2, 5)), ((2, 2, 2, 1, 2), (3, 2, 2)), ((1, 2, 1), 1)]
+# kernel, size of the input, and what else is given
+CIRCULAR = [
+    ((2, 3, 3), 5, {}), ((3, 2, 2), 4, {}), ((1, 1, 4), 4, {}), ((2, 2, 3, 2), (4, 3), {}),
+    ((3, 1, 2, 2), (2, 5), {}), ((2, 2, 2, 1, 2), (3, 2, 2), {}), ((1, 2, 1), 1, {}),
+    ((2, 3, 3), 5, {"dilation": 2}), ((4, 3, 2), 4, {"groups": 2}), ((3, 1, 2), 3, {"groups": 3}),
+    ((6, 1, 2, 3), (5, 4), {"groups": 3, "dilation": (4, 1)}),
+]
 
-every_circular = pytest.mark.parametrize("shape, size", CIRCULAR, ids=str)
+every_circular = pytest.mark.parametrize("shape, size, options", CIRCULAR, ids=str)
 
 
-def circular_matrix(kernel, size):
-    return convolution_matrix(kernel, size, padding="same", padding_mode="circular")
+def circular_matrix(kernel, size, **options):
+    return convolution_matrix(kernel, size, padding="same", padding_mode="circular", **options)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
@@ -62,7 +66,8 @@ def test_the_circular_matrix_sees_the_input_repeated(stride):
     ({"padding": -1}, "^padding must be an integer of at least 0"),
     ({"padding": 0.5}, "^padding must be an integer"),
     ({"padding_mode": "reflect"}, "^padding_mode must be .*got padding_mode='reflect'"),
-    ({"groups": 3}, "groups divide the output channels"),
+    ({"groups": 3}, "^groups must divide the 2 output channels, got 3"),
+    ({"groups": 0}, "^groups must be an integer of at least 1"),
     ({"dilation": 3}, "at most as large as the padded input")], ids=str)
 def test_bad_options_raise(options, message):
     with pytest.raises(ValueError, match=message):
@@ -85,16 +90,51 @@ def test_bad_kernels_and_sizes_raise(function, kernel, size, error, message):
         function(kernel, size)
 
 
+@pytest.mark.parametrize("function", [circular_convolution_singular_values,
+                                      circular_convolution_norm_bounds])
+@pytest.mark.parametrize("options, message", [
+    ({"groups": 3}, "^groups must divide the 4 output channels, got 3"),
+    ({"groups": 1.0}, "^groups must be an integer"),
+    ({"dilation": (1, 2)}, "^dilation must be an integer of at least 1, or 1 of them"),
+    ({"dilation": 2}, r"^the dilated kernel .*got kernel size \(3,\), dilation \(2,\) and .* \(4,\)"),
+], ids=str)
+def test_bad_options_of_circular_convolutions_raise(function, options, message):
+    with pytest.raises(ValueError, match=message):
+        function(np.ones((4, 1, 3)), 4, **options)
+
+
 @dtypes
 @every_circular
-def test_singular_values_are_those_of_the_matrix(shape, size, dtype):
+def test_singular_values_are_those_of_the_matrix(shape, size, options, dtype):
     kernel = sample(shape, dtype)
-    actual = circular_convolution_singular_values(kernel, size)
+    actual = circular_convolution_singular_values(kernel, size, **options)
     assert actual.dtype == kernel.real.dtype
-    assert actual.shape == (*np.atleast_1d(size), min(shape[:2]))
-    A = circular_matrix(kernel, size).astype(np.result_type(dtype, np.float64))
+    inputs = shape[1] * options.get("groups", 1)
+    assert actual.shape == (*np.atleast_1d(size), min(shape[0], inputs))
+    assert np.all(actual[..., 1:] <= actual[..., :-1])
+    A = circular_matrix(kernel, size, **options).astype(np.result_type(dtype, np.float64))
     expected = np.linalg.svd(A, compute_uv=False)[:actual.size]
     assert_within(np.sort(actual.ravel())[::-1], expected, 20 * eps(dtype) * expected[0])
+
+
+@dtypes
+def test_singular_values_at_the_ends_of_the_range(dtype):
+    """Sums and squares of the entries leave it; the singular values do not, or are infinite."""
+    kernel, limits = sample((2, 3, 2), dtype), np.finfo(dtype)
+    expected = circular_convolution_singular_values(kernel, 4)
+    for exponent in (limits.maxexp - 4, limits.minexp + 4):
+        scaled = kernel * limits.dtype.type(2)**exponent
+        actual = circular_convolution_singular_values(scaled, 4)
+        # Powers of two change nothing: all that is lost is what is subnormal.
+        np.testing.assert_array_equal(actual, np.ldexp(expected, exponent))
+
+
+@dtypes
+def test_only_singular_values_out_of_the_range_are_infinite(dtype):
+    c = 0.6 * np.finfo(dtype).max
+    actual = circular_convolution_singular_values(np.full((1, 1, 2), c, dtype), 4)[:, 0]
+    assert_within(actual[1:] / c, [2**0.5, 0, 2**0.5], 4 * eps(dtype))
+    assert actual[0] == np.inf
 
 
 def test_singular_values_do_not_depend_on_the_place_of_the_kernel():
@@ -107,12 +147,12 @@ def test_singular_values_do_not_depend_on_the_place_of_the_kernel():
 
 @dtypes
 @every_circular
-def test_bounds_enclose_the_norm_of_the_matrix(shape, size, dtype):
+def test_bounds_enclose_the_norm_of_the_matrix(shape, size, options, dtype):
     for seed in range(2):
         kernel = sample(shape, dtype, seed)
-        bounds = circular_convolution_norm_bounds(kernel, size)
+        bounds = circular_convolution_norm_bounds(kernel, size, **options)
         assert type(bounds.lower) is type(bounds.upper) is kernel.real.dtype.type
-        exact = np.linalg.norm(circular_matrix(kernel, size).astype(complex), 2)
+        exact = np.linalg.norm(circular_matrix(kernel, size, **options).astype(complex), 2)
         assert bounds.lower * (1 - 1e-14) <= exact <= bounds.upper * (1 + 1e-14)
         assert bounds.upper / bounds.lower - 1 <= 0.001
 
@@ -129,7 +169,9 @@ def test_bounds_enclose_the_norm_of_the_matrix(shape, size, dtype):
     (np.full((1, 1, 2), 0.1, np.float32), 4),
     (1e200 * sample((1, 2, 2)), 3),
     (1e-200 * sample((1, 2, 2)), 3),
-], ids=range(11))
+    (1e307 * sample((1, 2, 2)), 3),
+    (1e-310 * sample((1, 2, 2)), 3),
+], ids=range(13))
 def test_bounds_enclose_the_norm_in_exact_arithmetic(kernel, size):
     bounds = circular_convolution_norm_bounds(kernel, size)
     assert encloses(bounds, circular_matrix(kernel, size)) == (True, True)
@@ -147,13 +189,15 @@ def test_errors_of_many_terms_are_counted():
     ((3, 2, 3), (6,), {"padding": 1}), ((3, 2, 3), (6,), {"padding": 5}), ((2, 2, 4), (4,), {}),
     ((3, 2, 3), (6,), {"padding": 2, "stride": 2}),
     ((2, 3, 3, 2), (4, 5), {"padding": 2, "stride": (1, 2)}),
+    ((4, 2, 3), (6,), {"padding": 2, "dilation": 2, "groups": 2}),
     ((2, 2, 3), (3,), {"padding": "same"})], ids=str)
 def test_the_upper_bound_holds_for_zero_padding(shape, size, options):
     for seed in range(5):
         kernel = sample(shape, seed=seed)
-        wider = tuple(n + k - 1 for n, k in zip(size, shape[2:]))
+        shared = {key: options[key] for key in ("dilation", "groups") if key in options}
+        wider = tuple(n + shared.get("dilation", 1) * (k - 1) for n, k in zip(size, shape[2:]))
         norm = np.linalg.norm(convolution_matrix(kernel, size, **options), 2)
-        upper = circular_convolution_norm_bounds(kernel, wider).upper
+        upper = circular_convolution_norm_bounds(kernel, wider, **shared).upper
         assert norm <= upper
         if options.get("stride", 1) == 1:
             assert upper <= 2 * norm

@@ -222,6 +222,7 @@ def test_repr():
     (lambda: nn.Conv2d(2, 3, 3), {"input_size": (4, 2)}, RuntimeError, "larger than the input"),
     (lambda: nn.Conv1d(2, 3, 3, dilation=2), {"input_size": 4}, RuntimeError, "larger than the input"),
     (lambda: nn.Conv2d(2, 3, 3), {"input_size": (4, 4, 4)}, RuntimeError, "input_size must be .* 2"),
+    (lambda: nn.Conv1d(2, 3, 1, stride=2, padding=1), {"input_size": 1}, ValueError, "maps .* to zero"),
     (lambda: nn.Conv2d(2, 3, 3), {"input_size": 0}, RuntimeError, "input_size must be at least 1"),
     (lambda: nn.Conv2d(2, 3, 3), {"input_size": 4.5}, TypeError, "input_size must be an integer"),
     (lambda: nn.ConvTranspose1d(2, 3, 3, padding=2), {"input_size": 2}, RuntimeError, "padding")],

@@ -9,6 +9,7 @@ from autograd import make_vjp
 from ....core.matrices import check_finite
 from ....core.spectral import divisor, normalize, unit_vector
 from ....gradients import stop_gradient
+from ....gradients.spectral import to_usual_scale
 from ...convolution import _Convolution
 from ...functional.convolution import per_dimension
 from ...module import Module
@@ -57,17 +58,21 @@ class ConvolutionSpectralNorm(Module):
             type(layer).function, bias=None, stride=layer.stride, padding=layer.padding,
             dilation=layer.dilation, groups=layer.groups, **extra)
 
-        weight = stop_gradient(layer.weight)
+        weight = stop_gradient(to_usual_scale(layer.weight))
         rng = np.random.default_rng(rng)
         shape = (layer.in_channels, *size)
         v = unit_vector(math.prod(shape), weight.dtype, rng).reshape(shape)
-        shape = self._convolve(v, weight).shape
-        u = unit_vector(math.prod(shape), weight.dtype, rng).reshape(shape)
+        y = self._convolve(v, weight)
+        if np.any(weight) and not np.any(y):  # by chance with probability zero
+            raise ValueError(f"the layer maps every input of size {size} to zero, whatever its weight: "
+                             "its kernel meets padding only")
+        u = unit_vector(y.size, weight.dtype, rng).reshape(y.shape)
         u, v = self._iterate(weight, u, v, 15)
         self.register_buffer("_u", u)
         self.register_buffer("_v", v)
 
     def forward(self, weight: Any) -> Any:
+        weight = to_usual_scale(weight)
         if self.training:
             self._u, self._v = self._iterate(
                 stop_gradient(weight), self._u, self._v, self.n_power_iterations)

@@ -5,7 +5,9 @@ import autograd.numpy as np
 
 from .... import core, gradients
 from ....core.matrices import check_finite
-from ....core.spectral import unit_vector
+from ....core.spectral import power_of_two, unit_vector
+from ....gradients.rules import plain
+from ....gradients.spectral import to_usual_scale
 from ...module import Module
 from ..parametrize import register_parametrization, tensor_named
 from .convolution_norm import ConvolutionSpectralNorm, check_iterations
@@ -45,7 +47,8 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     ------
     ValueError
         If there is no such tensor, it holds NaN or infinity, or `n_power_iterations` is not positive;
-        if `input_size` is given for something else than the weight of a convolution, or with `dim`.
+        if `input_size` is given for something else than the weight of a convolution, or with `dim`, or
+        the layer's kernel meets nothing but padding at that size.
     IndexError
         If `dim` is out of range.
     RuntimeError, TypeError
@@ -59,7 +62,8 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     ``parametrizations.weight.0._u`` and ``_v``, follow its leading singular vectors by
     :func:`orthonorm.core.power_iteration`: 15 times on registration, then `n_power_iterations` at
     each reading. They are constants to every derivative [1]_. A zero weight stays zero (PyTorch's
-    becomes NaN).
+    becomes NaN). A weight of norm below `eps` gets norm 1 all the same, as it is scaled by a power of
+    two before (PyTorch's becomes infinite); a vector is then divided by `eps`, as in PyTorch.
 
     Assigning, ``module.weight = W``, sets ``original``.
 
@@ -154,7 +158,9 @@ class _SpectralNorm(Module):
 
     def _as_matrix(self, weight: Any) -> Any:
         W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
-        return W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
+        W = W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
+        # If a row is not tiny nor is W, whose scale can be left: this spares a pass over all of it.
+        return W if power_of_two(plain(W)[:1]) is None else to_usual_scale(W)
 
     def _from_matrix(self, W: Any, shape: tuple[int, ...]) -> Any:
         others = shape[:self.dim] + shape[self.dim + 1:]
@@ -163,5 +169,7 @@ class _SpectralNorm(Module):
 
 
 def _normalize(x: Any, eps: float) -> Any:
-    norm = np.sqrt(np.sum(np.real(x * np.conj(x))))
-    return x / norm if norm > eps else x / eps
+    c = power_of_two(plain(x))
+    X = x if c is None else x / c
+    norm = np.sqrt(np.sum(np.real(X * np.conj(X))))
+    return X / norm if plain(norm) * float(c or 1) > eps else x / eps

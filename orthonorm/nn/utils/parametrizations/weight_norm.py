@@ -5,7 +5,8 @@ from typing import Any
 import autograd.numpy as np
 
 from ....core.matrices import check_finite
-from ....gradients.rules import cast
+from ....core.spectral import power_of_two
+from ....gradients.rules import cast, plain
 from ...module import Module
 from ..parametrize import is_parametrized, register_parametrization
 
@@ -33,7 +34,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     ------
     ValueError
         If there is no such tensor, it is parametrized already (weight_norm starts from two arrays, so
-        it comes first in a chain), or it is complex (PyTorch's has no complex form either).
+        it comes first in a chain), or it is complex (PyTorch's has no complex form either); if it holds
+        NaN or infinity, or its norm is out of the range of its dtype.
     IndexError
         If `dim` is out of range.
 
@@ -76,25 +78,34 @@ class _WeightNorm(Module):
         self.dim = -1 if dim is None else dim
 
     def forward(self, weight_g: Any, weight_v: Any) -> Any:
-        norm = self._norm(weight_v)
-        return weight_v * (weight_g / (norm + cast(norm == 0, norm.dtype)))
+        v, _ = self._to_usual_scale(weight_v)
+        norm = self._norm(v)
+        return v * (weight_g / (norm + cast(norm == 0, norm.dtype)))
 
     def right_inverse(self, weight: Any) -> tuple[Any, Any]:
         if np.iscomplexobj(weight):
             raise ValueError(f"weight_norm needs a real weight, got {weight.dtype}")
-        return self._norm(weight), check_finite(weight, "the weight")
+        v, c = self._to_usual_scale(check_finite(weight, "the weight"))
+        with np.errstate(over="ignore"):
+            norm = self._norm(v) * c
+        return check_finite(norm, "the norm of the weight"), weight
+
+    def _to_usual_scale(self, v: Any) -> tuple[Any, Any]:
+        """Return the direction v divided by powers of two, so that its squares stay in the range."""
+        if self.dim != -1 and not -v.ndim <= self.dim < v.ndim:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
+                f"but got {self.dim})"
+            )
+        c = power_of_two(plain(v), None if self.dim == -1 else self.dim % v.ndim)
+        return (v, 1) if c is None else (v / c, c)
 
     def _norm(self, v: Any) -> Any:
         if self.dim == -1:
-            squares = np.sum(v * v)
+            squares = np.sum(np.square(v))
         else:
-            if not -v.ndim <= self.dim < v.ndim:
-                raise IndexError(
-                    f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
-                    f"but got {self.dim})"
-                )
             others = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
-            squares = np.sum(v * v, axis=others, keepdims=True)
+            squares = np.sum(np.square(v), axis=others, keepdims=True)
         # The root has no derivative at zero, where the direction of v does not matter anyway.
         zero = cast(squares == 0, squares.dtype)
         return np.sqrt(squares + zero) * (1 - zero)
