@@ -114,7 +114,7 @@ def read_safetensors(file: BinaryIO) -> tuple[Arrays, Dtypes]:
         raw = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
         array = np.frombuffer(entry["data"], raw).reshape(entry["shape"])
         if dtype == "bfloat16":  # the upper half of a float32
-            array = (array.astype(np.uint32) << 16).view(np.float32)
+            array = np.asarray(array.astype(np.uint32) << 16).view(np.float32)
         arrays[check_name(name)] = array.astype(array.dtype.newbyteorder("="), copy=False)
         dtypes[name] = dtype
     return arrays, dtypes
