@@ -1,4 +1,4 @@
-"""Strategies that draw hostile files: honest ones in which some things, then some bytes, are changed."""
+"""Strategies that draw hostile files: honest ones in which some things, then some bytes, change."""
 import io
 import json
 import pickle
@@ -9,17 +9,19 @@ import zipfile
 import numpy as np
 from hypothesis import strategies as st
 
-from .hostile import BAD_NAMES, PICKLES, Harmful, npy_bytes, npy_claiming, safetensors_bytes
+from .hostile import (BAD_NAMES, NPZ, PICKLES, SAFETENSORS, Harmful, npy_bytes, npy_claiming, npz_bytes,
+                      safetensors_bytes)
 
 LIES = [-1, 0, 1, 3, 2**31, 2**32 - 1, 2**62, 2**63, 2**64 - 1, 2**64, 10**30, 1.5, True, None, "1", [],
-        [[]], {}]
+        [[]], [{}]]
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "C64": 8, "I64": 8, "I8": 1, "U16": 2, "BOOL": 1}
 DTYPES = [*WIDTHS, "F8_E4M3", "F4", "f32", "", "\x1b[2J"]
 DESCRS = ["'<f8'", "'>f4'", "'<f2'", "'<c16'", "'|b1'", "'|O'", "'<U3'", "'|V8'", "'<M8[s]'", "'<f16'",
           "[('a', '<f8')]", "('<f8', (2,))", "__import__('os').system('touch hacked')", "'xxxx'",
           "-" * 3000 + "1", "[" * 90 + "]" * 90, "9" * 5000, "{}", "b''", "'O,O'", "None"]
 SHAPES = ["()", "(1,)", "(2, 2)", "(0, 7)", "(-1,)", "(-1, -8)", "(True,)", "(2**9,)", "(1.0,)",
-          "('1',)", "(4294967296, 4294967296)", "(0, 9223372036854775808)", f"({10**30},)", str((1,) * 65),
+          "('1',)", "(4294967296, 4294967296)",
+          "(0, 9223372036854775808)", f"({10**30},)", str((1,) * 65),
           "[1]", "9", "None", "(1" + "0" * 4500 + ",)", "__import__('os').system('touch hacked')"]
 PARTS = [f"{layer}parametrizations.weight.{part}" for layer in ("", "0.") for part in (
     "original", "original0", "original1", "0.base", "0._u", "0._v", "1._u", "1._v", "99.base",
@@ -144,5 +146,11 @@ def npz_files(draw):
     return damaged(content, draw(cuts))
 
 
-FILES = {".safetensors": safetensors_files(), ".npz": npz_files(),
-         ".pt": st.builds(damaged, st.sampled_from(PICKLES) | npz_files(), cuts)}
+def damaged_ones(contents):
+    return st.builds(damaged, st.sampled_from([x for x in contents if len(x) < 10**6]), cuts)
+
+
+LARGE = npz_bytes([("w.npy", npy_bytes(np.zeros(2 * 10**6)))], zipfile.ZIP_DEFLATED)
+FILES = {".safetensors": safetensors_files() | damaged_ones(SAFETENSORS.values()),
+         ".npz": npz_files() | npz_files() | damaged_ones([*NPZ.values(), LARGE]),
+         ".pt": damaged_ones(PICKLES) | npz_files()}
