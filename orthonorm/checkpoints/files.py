@@ -4,7 +4,8 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,12 +39,14 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike) -> None:
     ImportError
         If the file is to be ``.safetensors`` and that library is not installed.
     OSError
-        If the file cannot be written.
+        If the file cannot be written; the error names it.
 
     Notes
     -----
     The bytes go to a new file in the same folder, are flushed to the disk, and the new file takes the
-    place of the old one in one step. Equal arrays give equal files. ``.safetensors`` has no
+    place of the old one in one step, under its permissions. Where `path` is a symbolic link, that is
+    the file it points at. Only a process that is killed leaves the unfinished file behind, under a
+    name such as ``.0123456789abcdef.tmp``. Equal arrays give equal files. ``.safetensors`` has no
     complex128.
 
     Examples
@@ -77,20 +80,40 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike) -> None:
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` when the block has ended without an error."""
     path = Path(os.path.realpath(path))  # of what a link points at, not of the link
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is not a file")
+    mode = 0o666
+    if path.exists():
+        _check_is_file(path)
+        open(path, "r+b").close()  # a file that is write-protected is not to be replaced either
+        mode = path.stat().st_mode & 0o777
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
             shutil.copymode(path, temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not error.filename2:
+            error.filename = str(path)
         raise
+    with suppress(OSError):  # the file stands; not every system can flush a folder
+        _flush_folder(path.parent)
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():  # a folder; a pipe, which may never end
+        raise OSError(f"{path} is not a file")
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def load(path: str | os.PathLike) -> Arrays:
@@ -142,19 +165,21 @@ def read(path: str | os.PathLike) -> tuple[Arrays, Dtypes]:
     path = Path(path)
     if path.suffix not in READERS:
         raise CheckpointError(f"{path}: not a kind of file known here: {', '.join(READERS)}")
-    if path.exists() and not path.is_file():  # a folder; a pipe, which may never end
-        raise OSError(f"{path} is not a file")
-    open(path, "rb").close()  # a file that cannot be opened is the system's error, not the content's
-    try:
-        arrays, dtypes = READERS[path.suffix](path)
-        return {name: arrays[name] for name in sorted(arrays, key=_by_number)}, dtypes
-    except ImportError as error:
-        raise ImportError(f"{path}: {error}") from error
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-    except Exception as error:  # whatever the bytes of a foreign file make its library raise
-        reason = re.split(r"\n|\. ", str(error))[0] or type(error).__name__
-        raise CheckpointError(f"{path}: not a readable {path.suffix} file: {reason}") from error
+    if path.exists():
+        _check_is_file(path)
+    with open(path, "rb") as file:
+        try:
+            arrays, dtypes = READERS[path.suffix](file)
+        except ImportError as error:
+            raise ImportError(f"{path}: {error}") from error
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+        except Exception as error:  # whatever the bytes of a foreign file make its library raise
+            # Its text may quote the file: keep one line, of a line's length, that is safe to print.
+            reason = "".join(filter(str.isprintable, re.split(r"\n|\. ", str(error))[0]))[:200]
+            raise CheckpointError(f"{path}: not a readable {path.suffix} file: "
+                                  f"{reason or type(error).__name__}") from error
+    return {name: arrays[name] for name in sorted(arrays, key=_by_number)}, dtypes
 
 
 def _by_number(name: str) -> str:

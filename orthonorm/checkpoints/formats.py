@@ -1,9 +1,11 @@
 """Readers and writers of the file formats.
 
-A reader takes a path and returns the arrays and the dtypes they have in the file, two dicts by name.
+A reader takes an open file and returns the arrays and the dtypes they have in it, two dicts by name.
 A writer takes an open file and a dict of arrays. What a file claims about itself is checked before
 memory is taken for it.
 """
+import json
+import os
 import pickle
 import shlex
 import warnings
@@ -25,8 +27,9 @@ IN_SAFETENSORS = set(SAFETENSORS_DTYPES.values()) - {"bfloat16"}
 IN_NPZ = IN_SAFETENSORS | {"complex128"}
 
 LONGEST_NAME = 1000
-FREE_BYTES = 2**28  # what any file may ask for; beyond it, only in proportion to its own size
-MOST_EXPANSION = 100
+LONGEST_HEADER = 2**23  # of a .safetensors file; a byte of it takes some 30 to hold as objects
+FREE_BYTES = 2**24  # what any file may ask for; beyond it, only in proportion to its own size
+MOST_EXPANSION = 20
 
 
 class CheckpointError(ValueError):
@@ -54,9 +57,9 @@ def check_name(name: Any) -> str:
     return name
 
 
-def _check_expansion(size: int, path: Path) -> None:
+def _check_expansion(size: int, file: BinaryIO) -> None:
     """Refuse a file that would fill far more memory than its own size, like a zip bomb."""
-    if size > max(FREE_BYTES, MOST_EXPANSION * path.stat().st_size):
+    if size > max(FREE_BYTES, MOST_EXPANSION * os.fstat(file.fileno()).st_size):
         raise CheckpointError(
             f"it would expand to {size} bytes, more than {MOST_EXPANSION} times its size")
 
@@ -75,12 +78,12 @@ def _safetensors() -> Any:
     return safetensors
 
 
-def read_safetensors(path: Path) -> tuple[Arrays, Dtypes]:
+def read_safetensors(file: BinaryIO) -> tuple[Arrays, Dtypes]:
     """Read a ``.safetensors`` file; bfloat16, which NumPy lacks, becomes float32 of equal value.
 
     Parameters
     ----------
-    path : Path
+    file : file object
 
     Returns
     -------
@@ -90,12 +93,20 @@ def read_safetensors(path: Path) -> tuple[Arrays, Dtypes]:
     Raises
     ------
     CheckpointError
-        If a tensor has a dtype that NumPy lacks, other than bfloat16.
+        If a tensor has a dtype that NumPy lacks, other than bfloat16; if a name is there twice, which
+        the format forbids and the library overlooks; if the header is too long.
     Exception
         Whatever the library raises on a file that is damaged.
     """
+    content = file.read()
+    header_end = 8 + int.from_bytes(content[:8], "little")
+    if header_end > LONGEST_HEADER:
+        raise CheckpointError(
+            f"its header claims {header_end - 8} bytes, and the most is {LONGEST_HEADER - 8}")
     arrays, dtypes = {}, {}
-    for name, entry in _safetensors().deserialize(path.read_bytes()):
+    tensors = _safetensors().deserialize(content)
+    json.loads(content[8:header_end], object_pairs_hook=_unique)
+    for name, entry in tensors:
         if entry["dtype"] not in SAFETENSORS_DTYPES:
             raise CheckpointError(
                 f"{check_name(name)} has the dtype {entry['dtype']}, which NumPy lacks")
@@ -103,10 +114,18 @@ def read_safetensors(path: Path) -> tuple[Arrays, Dtypes]:
         raw = np.dtype("uint16" if dtype == "bfloat16" else dtype).newbyteorder("<")
         array = np.frombuffer(entry["data"], raw).reshape(entry["shape"])
         if dtype == "bfloat16":  # the upper half of a float32
-            array = (array.astype(np.uint32) << 16).view(np.float32)
+            array = np.asarray(array.astype(np.uint32) << 16).view(np.float32)
         arrays[check_name(name)] = array.astype(array.dtype.newbyteorder("="), copy=False)
         dtypes[name] = dtype
     return arrays, dtypes
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    names = set()
+    for name, _ in pairs:
+        if name in names:
+            raise CheckpointError(f"it holds {check_name(name)} twice")
+        names.add(name)
 
 
 def write_safetensors(file: BinaryIO, arrays: Arrays) -> None:
@@ -125,12 +144,12 @@ def write_safetensors(file: BinaryIO, arrays: Arrays) -> None:
 # .npz
 # ---------------------------------------------------------------------------------------------------
 
-def read_npz(path: Path) -> tuple[Arrays, Dtypes]:
+def read_npz(file: BinaryIO) -> tuple[Arrays, Dtypes]:
     """Read an ``.npz`` file, without pickles.
 
     Parameters
     ----------
-    path : Path
+    file : file object
 
     Returns
     -------
@@ -145,19 +164,22 @@ def read_npz(path: Path) -> tuple[Arrays, Dtypes]:
         Whatever zipfile and NumPy raise on a file that is damaged.
     """
     arrays = {}
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        _check_expansion(sum(member.file_size for member in members), path)
-        for member in members:
+    with zipfile.ZipFile(file) as archive:
+        _check_expansion(_unpacked_size(archive), file)
+        for member in archive.infolist():
             name = check_name(member.filename.removesuffix(".npy"))
             if name in arrays:
                 raise CheckpointError(f"it holds {name} twice")
             # Only deflate decompresses piece by piece, whatever the data says.
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise CheckpointError(f"{name} is compressed by a method that NumPy does not use")
-            with archive.open(member) as file:
-                arrays[name] = _read_npy(name, file, member.file_size)
+            with archive.open(member) as npy:
+                arrays[name] = _read_npy(name, npy, member.file_size)
     return arrays, {name: array.dtype.name for name, array in arrays.items()}
+
+
+def _unpacked_size(archive: zipfile.ZipFile) -> int:
+    return sum(member.file_size for member in archive.infolist())
 
 
 def _read_npy(name: str, file: Any, file_size: int) -> np.ndarray:
@@ -205,14 +227,14 @@ CONVERT = ("import sys, torch, safetensors.torch as s; "
            "s.save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])")
 
 
-def read_pytorch(path: Path) -> tuple[Arrays, Dtypes]:
+def read_pytorch(file: BinaryIO) -> tuple[Arrays, Dtypes]:
     """Read a state dict saved by ``torch.save``, through the installed PyTorch.
 
     PyTorch is told ``weights_only=True``: it rebuilds tensors from the pickle and runs nothing else.
 
     Parameters
     ----------
-    path : Path
+    file : file object
 
     Returns
     -------
@@ -232,17 +254,22 @@ def read_pytorch(path: Path) -> tuple[Arrays, Dtypes]:
     try:
         import torch
     except ImportError as error:
+        path = Path(file.name)
         raise ImportError(
             "a pickle, which PyTorch alone reads safely: install it, or convert the file where it is: "
             f"python -c '{CONVERT}' {shlex.quote(path.name)} {shlex.quote(path.stem)}.safetensors"
         ) from error
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            _check_expansion(_unpacked_size(archive), file)
+    file.seek(0)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # whose text advises to unpickle it all the same
         raise CheckpointError("PyTorch refuses it: a pickle of more than weights, or none") from error
     if not isinstance(loaded, dict) or not all(isinstance(x, torch.Tensor) for x in loaded.values()):
         raise CheckpointError("it holds something else than a state dict, names and tensors")
-    _check_expansion(sum(x.numel() * x.element_size() for x in loaded.values()), path)
+    _check_expansion(sum(x.numel() * x.element_size() for x in loaded.values()), file)
     arrays, dtypes = {}, {}
     for name, tensor in loaded.items():
         dtypes[check_name(name)] = str(tensor.dtype).removeprefix("torch.")

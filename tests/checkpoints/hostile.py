@@ -1,6 +1,8 @@
 """Files that are damaged, foreign, or made to do harm; and the means to make them."""
 import io
 import json
+import os
+import pickle
 import struct
 import warnings
 import zipfile
@@ -24,8 +26,8 @@ def npy_bytes(array):
     return file.getvalue()
 
 
-def npy_claiming(shape, data=b"", descr="'<f8'"):
-    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+def npy_claiming(shape, data=b"", descr="'<f8'", fortran_order="False"):
+    text = f"{{'descr': {descr}, 'fortran_order': {fortran_order}, 'shape': {shape}, }}\n".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
 
 
@@ -37,9 +39,24 @@ def npz_bytes(members, compression=zipfile.ZIP_STORED):
     return file.getvalue()
 
 
+def relabelled(content, place, value):
+    """Set a byte in both records of the first member of a zip file, the local and the central one."""
+    content = bytearray(content)
+    content[place] = content[content.index(b"PK\1\2") + place + 2] = value
+    return bytes(content)
+
+
+class Harmful:
+    """What a pickle may do."""
+
+    def __reduce__(self):
+        return os.mkdir, ("hacked",)
+
+
 BAD_NAMES = ["../w", "a/../../w", "/etc/passwd", "..\\w", "\\w", "a\nb", "\x1b[2J", "a\0b",
              "__metadata__", "w" * 1001, "\ud800"]
 
+TENSOR = json.dumps(tensor()).encode()
 SAFETENSORS = {
     "empty": b"",
     "short": b"abc",
@@ -47,6 +64,10 @@ SAFETENSORS = {
     "endless header": struct.pack("<Q", 2**63) + b"{}",
     "not JSON": safetensors_bytes(b"garbage!"),
     "nested without end": safetensors_bytes(b"[" * 10**6),
+    "escape codes": safetensors_bytes({"a": tensor("\x1b[2J\r\u2028")}, bytes(4)),
+    "long": safetensors_bytes({"a": tensor(10**6 * "x")}, bytes(4)),
+    "twice": safetensors_bytes(b'{"a": %s, "\\u0061": %s}' % (TENSOR, TENSOR), bytes(4)),
+    "million names": safetensors_bytes({f"{i}": tensor("U8", (0,), (0, 0)) for i in range(10**6 // 6)}),
     "overlap": safetensors_bytes({"a": tensor(), "b": tensor()}, bytes(4)),
     "gap": safetensors_bytes({"a": tensor(), "b": tensor(offsets=(8, 12))}, bytes(12)),
     "truncated": safetensors_bytes({"a": tensor(shape=(2,), offsets=(0, 8))}, bytes(7)),
@@ -90,6 +111,10 @@ NPZ = {
     "100 dimensions": npz_bytes([("w.npy", npy_claiming((1,) * 100, bytes(8)))]),
     "code in header": npz_bytes([("w.npy", npy_claiming("__import__('os').system('touch hacked')"))]),
     "nested header": npz_bytes([("w.npy", npy_claiming("(" * 5000 + ")" * 5000))]),
+    "encrypted": relabelled(ORDINARY, 6, 1),
+    "unknown method": relabelled(ORDINARY, 8, 99),
+    "lies, too large": relabelled(ORDINARY, 25, 255),
+    "lies, too small": relabelled(ORDINARY, 22, 200),
     "bomb": npz_bytes([(f"{i}.npy", npy_bytes(ZEROS)) for i in range(40)], zipfile.ZIP_DEFLATED),
     "bzip2": npz_bytes([("w.npy", npy_bytes(ZEROS))], zipfile.ZIP_BZIP2),
     "lzma": npz_bytes([("w.npy", npy_bytes(ZEROS))], zipfile.ZIP_LZMA),
@@ -98,6 +123,10 @@ NPZ = {
 }
 with warnings.catch_warnings(action="ignore"):
     NPZ["twice"] = npz_bytes([("w.npy", FEW)] * 2)
+
+PICKLES = [pickle.dumps({"w": Harmful()}, protocol) for protocol in (0, 2, 5)] + [
+    b"\x80\x02cos\nsystem\n(S'touch hacked'\ntR.",
+    npz_bytes([("x/data.pkl", pickle.dumps({"w": Harmful()}, 2)), ("x/version", b"3\n")])]
 
 HOSTILE = [pytest.param(suffix, content, id=f"{suffix[1:]}: {name}")
            for suffix, table in ((".safetensors", SAFETENSORS), (".npz", NPZ))

@@ -180,8 +180,9 @@ def assert_untouched(old, content):
 def test_a_write_that_fails_leaves_the_old_file(old, monkeypatch, error):
     content, good_writes, opened = old.read_bytes(), 0, open
     while True:
-        def opening(*args):
-            return FailingFile(opened(*args), good_writes, error)
+        def opening(path, mode, **options):
+            file = opened(path, mode, **options)
+            return FailingFile(file, good_writes, error) if mode == "xb" else file
         monkeypatch.setattr(files, "open", opening, raising=False)
         try:
             save(NEW, old)

@@ -30,18 +30,18 @@ def test_a_hostile_file_is_one_clear_error(tmp_path, monkeypatch, suffix, conten
 
 
 def test_a_large_file_of_zeros_is_no_bomb_where_it_stays_small(tmp_path):
-    np.savez_compressed(tmp_path / "x.npz", w=np.zeros(2 * 10**7))
-    assert (tmp_path / "x.npz").stat().st_size < 200_000
-    assert load(tmp_path / "x.npz")["w"].shape == (2 * 10**7,)
+    np.savez_compressed(tmp_path / "x.npz", w=np.zeros(2 * 10**6))
+    assert (tmp_path / "x.npz").stat().st_size < 20_000
+    assert load(tmp_path / "x.npz")["w"].shape == (2 * 10**6,)
 
 
 def test_a_file_may_expand_in_proportion_to_its_size(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "FREE_BYTES", 0)
     noise = sample((5000,))
+    np.savez_compressed(tmp_path / "x.npz", noise=noise, zeros=np.zeros(10 * noise.size))
+    assert load(tmp_path / "x.npz")["zeros"].size == 10 * noise.size
     np.savez_compressed(tmp_path / "x.npz", noise=noise, zeros=np.zeros(50 * noise.size))
-    assert load(tmp_path / "x.npz")["zeros"].size == 50 * noise.size
-    np.savez_compressed(tmp_path / "x.npz", noise=noise, zeros=np.zeros(200 * noise.size))
-    with pytest.raises(CheckpointError, match="would expand to 8040.* bytes, more than 100 times its"):
+    with pytest.raises(CheckpointError, match="would expand to 2040.* bytes, more than 20 times its"):
         load(tmp_path / "x.npz")
 
 
