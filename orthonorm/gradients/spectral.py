@@ -109,7 +109,7 @@ def spectral_normalize(W, u, v):
     """
     W, (value, u, v) = W if isbox(W) else np.asarray(W), as_triple(plain(W), plain(u), plain(v))
     sigma = estimate_sigma(value, u, v)
-    c = power_of_two(sigma)
+    c = power_of_two(sigma)  # second derivatives divide by the square of sigma
     return _divide(W, u, v, sigma) if c is None else _divide(W / c, u, v, sigma / c)
 
 
