@@ -6,7 +6,7 @@ from autograd.extend import primitive
 
 from ..core.bounds import Bounds, bounds_and_vector, outward
 from ..core.convolution import enclosed_blocks
-from .rules import H, cast, conj, define, stop_gradient
+from .rules import H, cast, conj, define, namespace, stop_gradient
 
 
 def spectral_norm_bounds(W, n_iterations=10):
@@ -152,8 +152,9 @@ def _of_block(direction, shape, exponentials):
 
 def _unit(A):
     """Divide each matrix by its Frobenius norm, zero by 1."""
-    squares = np.sum(np.real(conj(A) * A), axis=(-2, -1), keepdims=True)
-    return A / np.sqrt(squares + (stop_gradient(squares) == 0))
+    xp = namespace(A)
+    squares = xp.sum(xp.real(conj(A) * A), axis=(-2, -1), keepdims=True)
+    return A / xp.sqrt(squares + (stop_gradient(squares) == 0))
 
 
 # -- the rule ------------------------------------------------------------------------------------------
