@@ -4,7 +4,7 @@ PYTHON ?= python3
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test fuzz lint dist live bench accuracy frameworks notebooks clean
+.PHONY: help equivalence test fuzz lint dist live bench accuracy frameworks properties notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -14,6 +14,9 @@ equivalence: .venv/installed  ## compare with PyTorch's recorded answers
 
 test: .venv/installed-test  ## run all tests and doctests
 	.venv/bin/python -m pytest -q -n auto
+
+properties: .venv/installed-test  ## test what holds for all arguments on many more of them (15 minutes)
+	EXAMPLES=2000 .venv/bin/python -m pytest -q -n auto tests/properties
 
 fuzz: .venv/installed-test  ## read 100 000 hostile checkpoint files (10 minutes)
 	FUZZ_INPUTS=100000 .venv/bin/python -m pytest -q -n auto --hypothesis-show-statistics tests/checkpoints/test_fuzz.py
