@@ -4,7 +4,7 @@ PYTHON ?= python3
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test fuzz lint dist live bench accuracy frameworks properties notebooks clean
+.PHONY: help equivalence test fuzz lint dist live bench accuracy frameworks properties endurance notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -17,6 +17,9 @@ test: .venv/installed-test  ## run all tests and doctests
 
 properties: .venv/installed-test  ## test what holds for all arguments on many more of them (15 minutes)
 	EXAMPLES=2000 .venv/bin/python -m pytest -q -n auto tests/properties
+
+endurance: .venv/installed  ## train for 200 000 steps and watch the memory (10 minutes)
+	OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.endurance
 
 fuzz: .venv/installed-test  ## read 100 000 hostile checkpoint files (10 minutes)
 	FUZZ_INPUTS=100000 .venv/bin/python -m pytest -q -n auto --hypothesis-show-statistics tests/checkpoints/test_fuzz.py
