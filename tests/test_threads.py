@@ -53,7 +53,11 @@ def test_training_in_eight_threads_is_training_alone(name):
     results, barrier = {}, threading.Barrier(THREADS)
 
     def run(seed):
-        results[seed] = trained(name, seed, barrier)
+        try:
+            results[seed] = trained(name, seed, barrier)
+        except BaseException:
+            barrier.abort()  # the others need not wait for it
+            raise
 
     threads = [threading.Thread(target=run, args=(seed,)) for seed in range(THREADS)]
     for thread in threads:
