@@ -72,7 +72,7 @@ def test_a_batch_is_a_loop(name, data):
 @given(st.data())
 def test_what_is_not_read_does_not_matter(name, data):
     """Above the diagonal anything may stand, and the real diagonal of a skew matrix is zero."""
-    X = data.draw(matrices(name, kinds=["tall", "square"]))
+    X = data.draw(matrices(name, kinds=["tall", "square"])).copy()  # of one layout: one rounding
     other = X.copy()
     other += np.triu(entries(0, X.shape, X.dtype), 1)
     if name in ("matrix_exp", "cayley") and not is_complex(X.dtype):
