@@ -1,7 +1,7 @@
 """What the properties are tested on: matrices of any shape, dtype, layout and scale.
 
-Hypothesis draws the circumstances, and a seed for the entries. ``make test`` takes the same few examples
-each time, ``make properties`` many others.
+Hypothesis draws the circumstances, and a seed for the entries. ``make test`` takes the same few
+examples each time, ``make properties`` many others.
 """
 import os
 
@@ -13,14 +13,15 @@ from tests.helpers import DTYPES, REAL, is_complex, layouts, with_signs
 
 MORE = "EXAMPLES" in os.environ
 examples = settings(
-    max_examples=int(os.environ.get("EXAMPLES", 60)), derandomize=not MORE, deadline=None, database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    max_examples=int(os.environ.get("EXAMPLES", 60)), derandomize=not MORE, deadline=None,
+    database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
+KINDS = ("any", "tall", "square", "column", "empty")
 EXPONENTS = {np.float32: 15, np.complex64: 15, np.float64: 30, np.complex128: 30}
 
 
 @st.composite
-def matrices(draw, name="", exponent=None, largest=64, kinds=("any", "tall", "square", "column", "empty")):
+def matrices(draw, name="", exponent=None, largest=64, kinds=KINDS):
     """Draw an argument of the function of core of this name, with entries up to 10^exponent."""
     shape = draw(shapes(largest, kinds))
     dtype = draw(st.sampled_from(REAL if name.startswith("householder") else DTYPES))

@@ -16,7 +16,7 @@ every_frame = pytest.mark.parametrize("name", [*MAPS, "orthonormalize"])
 
 
 def value(name, X):
-    """Map X; None where matrix_exp refuses it, as it does beyond a norm of 0.01 / eps and only there."""
+    """Map X; None where matrix_exp refuses it, beyond a norm of 0.01 / eps and nowhere else."""
     if name != "matrix_exp" or skew_norm(X) < 0.005 / eps(float):
         return getattr(core, name)(X)
     try:
