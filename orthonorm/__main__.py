@@ -96,7 +96,9 @@ def inspect(options: argparse.Namespace) -> int:
         if options.export:
             save(plain_weights(state_dict, maps), options.export)
     except (CheckpointError, ImportError, LinAlgError, MemoryError, OSError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        named = isinstance(error, OSError) and error.strerror and error.filename
+        reason = f"{error.filename}: {error.strerror}" if named else " ".join(str(error).split())
+        reason = reason or type(error).__name__
         print(f"orthonorm: {reason}", file=sys.stderr)
         return 2
     return 1 if inspection.warnings(rows) else 0

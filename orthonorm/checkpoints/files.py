@@ -163,10 +163,10 @@ def read(path: str | os.PathLike) -> tuple[Arrays, Dtypes]:
         As :func:`load`.
     """
     path = Path(path)
-    if path.suffix not in READERS:
-        raise CheckpointError(f"{path}: not a kind of file known here: {', '.join(READERS)}")
     if path.exists():
         _check_is_file(path)
+        if path.suffix not in READERS:
+            raise CheckpointError(f"{path}: not a kind of file known here: {', '.join(READERS)}")
     with open(path, "rb") as file:
         try:
             arrays, dtypes = READERS[path.suffix](file)

@@ -264,7 +264,8 @@ def read_pytorch(file: BinaryIO) -> tuple[Arrays, Dtypes]:
             _check_expansion(_unpacked_size(archive), file)
     file.seek(0)
     try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of kinds of tensors that are refused below
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # whose text advises to unpickle it all the same
         raise CheckpointError("PyTorch refuses it: a pickle of more than weights, or none") from error
     if not isinstance(loaded, dict) or not all(isinstance(x, torch.Tensor) for x in loaded.values()):

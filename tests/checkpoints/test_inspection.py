@@ -361,7 +361,7 @@ def test_the_file_itself_may_be_the_export(tmp_path):
 
 @pytest.mark.parametrize("out, message", [
     ("out.npz", "weight cannot be computed: its parametrization may be orthogonal"),
-    ("out.pt", "can be written as"), ("no/out.npz", "No such file")])
+    ("out.pt", "can be written as"), ("no/out.npz", "no/out.npz: No such file")])
 def test_an_export_that_fails_is_one_line_and_writes_nothing(tmp_path, capsys, out, message):
     path = tmp_path / "x.npz"
     save({ORIGINAL if out == "out.npz" else "w": np.eye(2)}, path)
@@ -406,11 +406,13 @@ def test_a_hostile_file_is_one_line_and_status_2_of_the_process(tmp_path, suffix
 
 
 @pytest.mark.parametrize("args, message", [
-    (["missing.npz"], "No such file or directory: 'missing.npz'"),
-    ([DATA], "not a kind of file known here"),
+    (["missing.npz"], "orthonorm: missing.npz: No such file or directory"),
+    (["missing"], "orthonorm: missing: No such file or directory"),
+    ([DATA], "is not a file"),
+    ([__file__], "not a kind of file known here"),
     ([PYTORCH, "--orthogonal-map=qr"], "has to be one of matrix_exp, cayley"),
     ([PYTORCH, "--orthogonal-map=plain.weight=cayley"], "plain.weight, which is not parametrized"),
-], ids=["missing", "folder", "map", "tensor"])
+], ids=["missing", "missing without suffix", "folder", "foreign", "map", "tensor"])
 def test_what_cannot_be_done_is_one_line_and_status_2(capsys, args, message):
     assert __main__.main(["inspect", *map(str, args)]) == 2
     captured = capsys.readouterr()
