@@ -96,9 +96,9 @@ def inspect(options: argparse.Namespace) -> int:
         if options.export:
             save(plain_weights(state_dict, maps), options.export)
     except (CheckpointError, ImportError, LinAlgError, MemoryError, OSError) as error:
-        named = isinstance(error, OSError) and error.strerror and error.filename
-        reason = f"{error.filename}: {error.strerror}" if named else " ".join(str(error).split())
-        reason = reason or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.filename}: {error.strerror}"
         print(f"orthonorm: {reason}", file=sys.stderr)
         return 2
     return 1 if inspection.warnings(rows) else 0
