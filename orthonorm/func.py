@@ -16,7 +16,8 @@ __all__ = ["functional_call", "value_and_grad"]
 
 
 def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any] | Any,
-                    args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+                    args: Any = (), kwargs: Mapping[str, Any] | None = None, *,
+                    tie_weights: bool = True, strict: bool = False) -> Any:
     """Call a module with other values in place of its parameters and buffers.
 
     The module is not changed; what it assigns to substituted buffers is forgotten.
@@ -25,10 +26,16 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     ----------
     module : Module
     parameter_and_buffer_dicts : dict of str to array or autograd tracer, or a sequence of such dicts
-        The names are those of ``named_parameters()`` and ``named_buffers()``.
+        The names are those of ``named_parameters()`` and ``named_buffers()``; or that of a parametrized
+        tensor, whose value is then not computed.
     args : tuple, or a single argument
         None stands for no argument.
     kwargs : dict, optional
+    tie_weights : bool
+        Whether a value for one name of a parameter that has several stands at all of them.
+    strict : bool
+        Whether every parameter and buffer needs a value, and other names are refused; by default names
+        that the module does not have are ignored.
 
     Returns
     -------
@@ -38,9 +45,12 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     Raises
     ------
     RuntimeError
-        If the module has no parameter or buffer of a given name.
+        If `strict`, and the names are not those of the parameters and buffers.
     ValueError
-        If they are not dicts, or a name is in two of them.
+        If they are not dicts, or a name is in two of them; if `tie_weights`, and two names of one
+        parameter have different values.
+    AttributeError
+        If a name leads to a submodule that there is none of.
 
     Examples
     --------
@@ -53,11 +63,7 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     array([[3., 4.]])
     """
     values = _merged(parameter_and_buffer_dicts)
-    places = _places(module)
-    unknown = [name for name in values if name not in places]
-    if unknown:
-        raise RuntimeError(f"Unexpected key(s), not in {type(module).__name__}: {unknown}")
-    with substituting({places[name]: value for name, value in values.items()}):
+    with substituting(_at_their_places(module, values, tie_weights, strict)):
         args = () if args is None else args if isinstance(args, tuple) else (args,)
         return module(*args, **(kwargs or {}))
 
@@ -74,11 +80,25 @@ def _merged(dicts: Any) -> dict[str, Any]:
     return {name: value for given in dicts for name, value in given.items()}
 
 
-def _places(module: Module) -> dict[str, Any]:
-    """Map each name to what stands for it in ``substituting``."""
-    places: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
-    for path, part in module.named_modules(remove_duplicate=False):
-        places.update((f"{path}.{name}" if path else name, (part, name)) for name in part._buffers)
+def _at_their_places(module: Module, values: dict[str, Any], tie_weights: bool,
+                     strict: bool) -> dict[Any, Any]:
+    """Return the values by what they stand in for: a parameter, or a name of a module."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    places: dict[Any, Any] = {}
+    for name, value in values.items():
+        path, _, last = name.rpartition(".")
+        owner = module.get_submodule(path)
+        place = parameters[name] if tie_weights and name in parameters else (owner, last)
+        if places.setdefault(place, value) is not value:
+            raise ValueError(f"{name!r} is another name of a parameter that has a value already: two "
+                             "values need tie_weights=False")
+    if strict:
+        known = parameters | dict(module.named_buffers(remove_duplicate=False))
+        unexpected = [name for name in values if name not in known]
+        missing = [name for name in known if name not in values and parameters.get(name) not in places]
+        if unexpected or missing:
+            raise RuntimeError(f"strict functional_call of {type(module).__name__}: unexpected key(s) "
+                               f"{unexpected}, missing key(s) {missing}")
     return places
 
 

@@ -410,13 +410,46 @@ def test_functional_call_without_args_as_in_pytorch():
     assert_array_equal(functional_call(layer, {}, None, {"input": x}), layer(x))
 
 
-@pytest.mark.parametrize("dicts", [{"foo": 1.0}, {"weight": np.eye(2), "0.bias": 1.0},
-                                   [{"weight": np.eye(2)}, {"foo": 1.0}]], ids=str)
-def test_functional_call_refuses_unknown_names(dicts):
-    layer = nn.Linear(2, 2, rng=0)
-    with pytest.raises(RuntimeError, match=r"Unexpected.*Linear.*(foo|0\.bias)"):
-        functional_call(layer, dicts, np.ones(2))
+def test_functional_call_ignores_names_it_has_not_unless_strict():
+    layer, x, W = nn.Linear(2, 2, rng=0), np.ones(2), np.diag([2.0, 3.0])
+    assert_array_equal(functional_call(layer, {"weight": W, "foo": 1.0}, x), W @ x + layer.bias)
+    everything = {"weight": W, "bias": np.zeros(2)}
+    assert_array_equal(functional_call(layer, everything, x, strict=True), [2.0, 3.0])
+    # PyTorch 2.13: RuntimeError, which tells both
+    both = r"Linear.*unexpected.*\['foo'\].*missing.*\[\]"
+    for values, message in [({**everything, "foo": 1.0}, both),
+                            ({"weight": W}, r"unexpected.*\[\].*missing.*\['bias'\]")]:
+        with pytest.raises(RuntimeError, match=message):
+            functional_call(layer, values, x, strict=True)
+    # PyTorch 2.13: AttributeError, strict or not
+    with pytest.raises(AttributeError, match="has no submodule `a`"):
+        functional_call(layer, {"a.bias": 1.0}, x)
     nothing_left(layer)
+
+
+def test_strict_functional_call_wants_buffers_too():
+    layer = spectral_norm(nn.Linear(3, 3, bias=False, rng=0), rng=0).eval()
+    values = {**dict(layer.named_parameters()), **dict(layer.named_buffers())}
+    arrays = {name: np.array(getattr(value, "data", value)) for name, value in values.items()}
+    assert_array_equal(functional_call(layer, arrays, np.ones(3), strict=True), layer(np.ones(3)))
+    del arrays["parametrizations.weight.0._u"]
+    with pytest.raises(RuntimeError, match=r"missing key\(s\) \['parametrizations.weight.0._u'\]"):
+        functional_call(layer, arrays, np.ones(3), strict=True)
+
+
+def test_functional_call_takes_a_parametrized_weight_by_its_name():
+    layer, W, x = orthogonal(nn.Linear(3, 2, bias=False, rng=0)), random(2, 3), random(3)
+    before = snapshot(layer)
+    assert_array_equal(functional_call(layer, {"weight": W}, x), x @ W.T)
+    assert_allclose(jacobian(lambda W: functional_call(layer, {"weight": W}, x))(W)[0, 0], x)
+    with cached():
+        held = layer.weight
+        assert_array_equal(functional_call(layer, {"weight": W}, x), x @ W.T)
+        assert layer.weight is held
+    # PyTorch 2.13: not one of named_parameters()
+    with pytest.raises(RuntimeError, match=r"unexpected key\(s\) \['weight'\]"):
+        functional_call(layer, {"weight": W}, x, strict=True)
+    assert snapshot(layer) == before
 
 
 def test_functional_call_refuses_a_name_given_twice():
@@ -435,8 +468,19 @@ def test_functional_call_takes_only_dicts(wrong):
 def test_functional_call_of_a_tied_parameter_reaches_every_place():
     model = nn.Sequential(nn.Linear(2, 2, bias=False, rng=0), nn.Linear(2, 2, bias=False, rng=1))
     model[1].weight = model[0]._parameters["weight"]
+    W, x, two = model[0].weight, np.ones(2), 2 * np.eye(2)
     for name in ("0.weight", "1.weight"):
-        assert_array_equal(functional_call(model, {name: 2 * np.eye(2)}, np.ones(2)), [4.0, 4.0])
+        assert_array_equal(functional_call(model, {name: two}, x), [4.0, 4.0])
+        assert_array_equal(functional_call(model, {name: two}, x, strict=True), [4.0, 4.0])
+        assert_allclose(functional_call(model, {name: two}, x, tie_weights=False), 2 * W @ x)
+        with pytest.raises(RuntimeError, match=r"missing key\(s\) \['[01].weight'\]"):
+            functional_call(model, {name: two}, x, tie_weights=False, strict=True)
+    assert_array_equal(functional_call(model, {"0.weight": two, "1.weight": two}, x), [4.0, 4.0])
+    both = {"0.weight": two, "1.weight": 3 * np.eye(2)}
+    # PyTorch 2.13: ValueError
+    with pytest.raises(ValueError, match="two values need tie_weights=False"):
+        functional_call(model, both, x)
+    assert_array_equal(functional_call(model, both, x, tie_weights=False), [6.0, 6.0])
 
 
 def test_functional_call_with_buffers():

@@ -48,6 +48,27 @@ def test_householder_reaches_every_start_without_a_base(start, shape):
         assert_within(module.weight, DRAWS[start](shape, rng=seed), 1e-14)
 
 
+@cases
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley"])
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_smooth_maps_reach_every_start_of_determinant_one_without_a_base(
+        start, shape, orthogonal_map, dtype):
+    for seed in range(4):
+        Q = DRAWS[start](shape, dtype, rng=seed)
+        if shape[-2] == shape[-1] and not is_complex(dtype):
+            Q[..., 0] *= np.linalg.det(Q).round()[..., None]
+        module = orthogonal(Holder(sample(shape, dtype)), "weight", orthogonal_map,
+                            use_trivialization=False, start=start, rng=seed)
+        assert_within(module.weight, Q, 1e-11)
+
+
+@pytest.mark.parametrize("start, shape", [case for case in CASES if case[0] == "haar"], ids=str)
+def test_products_of_complex_reflectors_reach_every_start_without_a_base(start, shape):
+    module = orthogonal(Holder(sample(shape, complex)), "weight", "unitary_householder",
+                        use_trivialization=False, start=start, rng=0)
+    assert_within(module.weight, core.haar(shape, complex, rng=0), 1e-14)
+
+
 def test_both_determinants_occur_with_a_base():
     weights = [orthogonal(nn.Linear(4, 4), start="haar", rng=seed).weight for seed in range(20)]
     assert {round(np.linalg.det(W)) for W in weights} == {-1, 1}
@@ -102,15 +123,10 @@ def square():
     return Holder(sample((3, 3)))
 
 
-WITHOUT_BASE = {"start": "haar", "use_trivialization": False}
 REFUSED = {
     "unknown": (square(), {"start": "uniform"}, "start has to be None"),
     "not square": (Holder(sample((4, 3))), {"start": "torus"}, r"square matrices, got shape \(4, 3\)"),
     "on top": (spectral_norm(square(), rng=0), {"start": "haar"}, "first parametrization"),
-    "cayley without base": (square(), {**WITHOUT_BASE, "orthogonal_map": "cayley"},
-                            "needs use_trivialization=True"),
-    "matrix_exp without base": (square(), {**WITHOUT_BASE, "orthogonal_map": "matrix_exp"},
-                                "needs use_trivialization=True"),
 }
 
 

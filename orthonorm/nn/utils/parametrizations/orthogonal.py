@@ -54,7 +54,9 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     start : {"haar", "torus"}, optional
         Start from a random matrix instead of the present weight: "haar" is uniform among all
         (:func:`orthonorm.core.haar`), "torus" a block-diagonal rotation by uniform angles
-        (:func:`orthonorm.core.torus`), for square matrices.
+        (:func:`orthonorm.core.torus`), for square matrices. Without trivialization "matrix_exp" and
+        "cayley" reach only the real square matrices of determinant 1, and "haar" is uniform among
+        these: the first column of others is turned round.
     rng : None, int or numpy.random.Generator
         Draws the `start`. Without one nothing is drawn. (PyTorch completes its base with random
         columns.)
@@ -70,8 +72,8 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
         `orthogonal_map` is not one of the four; if it is "householder" and the tensor complex, or
         parametrized already (the diagonal of what it maps must hold signs); if `start` is not one of
-        the two, is "torus" for a matrix that is not square, or cannot be reached: on top of another
-        parametrization, and with "matrix_exp" or "cayley" without trivialization.
+        the two, is "torus" for a matrix that is not square, comes on top of another parametrization,
+        or cannot be reached: as on assignment, below.
 
     Notes
     -----
@@ -144,13 +146,18 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
                          f'{name}: the diagonal must hold signs. Use "matrix_exp" or "cayley"')
     if start is None:
         return register_parametrization(module, name, parametrization, unsafe=True)
-    if not use_trivialization and orthogonal_map in ("matrix_exp", "cayley"):
-        raise ValueError(f'start={start!r} with orthogonal_map "{orthogonal_map}" needs '
-                         "use_trivialization=True: the map alone does not reach every matrix")
     Q = STARTS[start](weight.shape, weight.dtype, rng)
+    square = Q.shape[-2] == Q.shape[-1]
+    if square and not np.iscomplexobj(Q) and not _reaches_everything(parametrization):
+        Q[..., 0] *= np.sign(np.linalg.det(Q))[..., None]
     register_parametrization(module, name, parametrization, unsafe=True)
     setattr(module, name, Q)
     return module
+
+
+def _reaches_everything(parametrization: "_Orthogonal") -> bool:
+    return (parametrization.use_trivialization
+            or parametrization.orthogonal_map not in ("matrix_exp", "cayley"))
 
 
 class _Orthogonal(Module):
@@ -234,9 +241,7 @@ class _Orthogonal(Module):
 
     def right_inverse_at_registration(self, weight: Any) -> Any:
         """Return the start of `original`: PyTorch's, which cannot invert two of the maps."""
-        if not self.use_trivialization and self.orthogonal_map in ("matrix_exp", "cayley"):
-            return weight
-        return self.right_inverse(weight)
+        return self.right_inverse(weight) if _reaches_everything(self) else weight
 
     def _saved(self, name: str) -> Any:
         if name == "base" and max(self.shape[-2:]) <= LARGEST_SQUARE_BASE:
@@ -250,11 +255,12 @@ class _Orthogonal(Module):
         part, square = (*self.shape[:-2], n, k), (*self.shape[:-2], n, n)
         base = fitted(key, value, part if np.shape(value) == part else square,
                       self._buffers[name].dtype)
+        # A square base is used as it is, like PyTorch's, unless it is no base at all.
+        if not is_orthonormal(base, tolerance=0.5 if base.shape == square else 1e-3):
+            raise ValueError(f"{key} must have orthonormal columns")
         frame = base[..., :k]
         if n == k or base.shape == square and not _is_completion(base, frame):
             return _read_only(base)
-        if not is_orthonormal(frame, tolerance=1e-3):
-            raise ValueError(f"{key} must have orthonormal columns where it is not square")
         return _read_only(frame.copy())
 
 
