@@ -133,7 +133,7 @@ def test_the_condition_of_a_stack_is_its_worst(inspected):
     _, rows, _ = inspected({"w": np.stack([np.diag([4.0, 2.0]), np.diag([3.0, 1.0]), np.eye(2)])})
     row = rows["w"]
     assert (row["largest"], row["smallest"], row["condition"]) == (4, 1, 3)
-        assert row["orthogonality_error"] == 15
+    assert row["orthogonality_error"] == 15
 
 
 @pytest.mark.parametrize("orthogonal_map", MAPS)
