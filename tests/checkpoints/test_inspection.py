@@ -130,10 +130,12 @@ def test_a_stack_of_orthogonal_matrices_is_measured_one_by_one(inspected):
 
 
 def test_the_condition_of_a_stack_is_its_worst(inspected):
-    _, rows, _ = inspected({"w": np.stack([np.diag([4.0, 2.0]), np.diag([3.0, 1.0]), np.eye(2)])})
-    row = rows["w"]
-    assert (row["largest"], row["smallest"], row["condition"]) == (4, 1, 3)
-    assert row["orthogonality_error"] == 15
+    base = np.stack([np.diag([1.25, 1.0]), np.diag([1.0, 0.75]), np.eye(2)])
+    _, rows, _ = inspected({ORIGINAL: np.stack([-np.eye(2)] * 3), BASE: base})
+    for name in ("weight", BASE):
+        row = rows[name]
+        assert (row["largest"], row["smallest"], row["condition"]) == (1.25, 0.75, 1 / 0.75)
+        assert row["orthogonality_error"] == 0.5625
 
 
 @pytest.mark.parametrize("orthogonal_map", MAPS)

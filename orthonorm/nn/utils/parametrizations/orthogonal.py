@@ -256,7 +256,7 @@ class _Orthogonal(Module):
         base = fitted(key, value, part if np.shape(value) == part else square,
                       self._buffers[name].dtype)
         # A square base is used as it is, like PyTorch's, unless it is no base at all.
-        if not is_orthonormal(base, tolerance=0.5 if base.shape == square else 1e-3):
+        if not is_orthonormal(base, tolerance=0.9 if base.shape == square else 1e-3):
             raise ValueError(f"{key} must have orthonormal columns")
         frame = base[..., :k]
         if n == k or base.shape == square and not _is_completion(base, frame):
