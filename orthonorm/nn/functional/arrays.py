@@ -1,7 +1,9 @@
-"""What the functions of this folder do to their arguments first."""
+"""What the functions of this folder do to their arguments first; and a mask."""
+import operator
 from typing import Any
 
 import autograd.numpy as np
+from autograd.extend import defjvp, defvjp, primitive
 
 from ...gradients.rules import cast, stop_gradient
 
@@ -9,6 +11,24 @@ from ...gradients.rules import cast, stop_gradient
 def as_array(x: Any) -> Any:
     """Return arrays, and tracers of arrays, as they are; lists and numbers as arrays."""
     return x if hasattr(stop_gradient(x), "ndim") else np.array(x)
+
+
+def as_int(name: str, value: Any) -> int:
+    """Return an integer as an int, or raise TypeError."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
+@primitive
+def keep(x: Any, mask: Any) -> Any:
+    """Return x where `mask` holds and 0 elsewhere, so that NaN and infinity there do no harm."""
+    return np.where(mask, x, x.dtype.type(0))
+
+
+defvjp(keep, lambda y, x, mask: lambda g: keep(g, mask), argnums=(0,))
+defjvp(keep, "same")
 
 
 def to_common_dtype(*arrays: Any) -> list[Any]:

@@ -1,10 +1,9 @@
 """Convolutions and their transposes, in one to three dimensions."""
-import operator
 from typing import Any
 
 import autograd.numpy as np
 
-from .arrays import as_array, to_common_dtype
+from .arrays import as_array, as_int, to_common_dtype
 from .trilinear import Geometry, Ints, Widths, correlate, correlate_transposed, crop, pad
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -356,11 +355,3 @@ def per_dimension(ndim: int, name: str, value: Any, least: int) -> Ints:
     if min(values) < least:
         raise RuntimeError(f"{name} must be at least {least}, got {value}")
     return values
-
-
-def as_int(name: str, value: Any) -> int:
-    """Return an integer as an int, or raise TypeError."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None

@@ -4,7 +4,8 @@ from typing import Any
 
 import autograd.numpy as np
 
-from .arrays import as_array
+from ...gradients import stop_gradient
+from .arrays import as_array, as_int
 
 __all__ = ["bilinear", "embedding", "layer_norm", "linear"]
 
@@ -132,6 +133,8 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     ------
     RuntimeError
         If the shapes do not fit, or `normalized_shape` is empty.
+    TypeError
+        If `normalized_shape` is not a tuple or list of int.
 
     Notes
     -----
@@ -149,7 +152,9 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     array([[-1.,  1.],
            [-1.,  1.]])
     """
-    x, shape = as_array(input), tuple(normalized_shape)
+    if not isinstance(normalized_shape, (tuple, list)):
+        raise TypeError(f"normalized_shape must be a tuple of int, got {normalized_shape!r}")
+    x, shape = as_array(input), tuple(as_int("normalized_shape", size) for size in normalized_shape)
     if not shape or x.shape[-len(shape):] != shape:
         raise RuntimeError("input must have shape (..., *normalized_shape), the latter not empty, got "
                            f"shape {x.shape} and normalized_shape={shape}")
@@ -159,6 +164,8 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
                                f"{np.shape(array)}")
     axes, n = tuple(range(-len(shape), 0)), math.prod(shape)
     deviation = x - np.sum(x, axis=axes, keepdims=True) / n
+    # Once more, for the rounding of a mean that is large beside the deviations.
+    deviation = deviation - np.sum(stop_gradient(deviation), axis=axes, keepdims=True) / n
     variance = np.sum(deviation * deviation, axis=axes, keepdims=True) / n
     y = deviation / np.sqrt(variance + eps)
     y = y if weight is None else y * weight

@@ -8,7 +8,7 @@ from autograd.extend import defjvp, defvjp, primitive
 
 from ...gradients import stop_gradient
 from .activations import log1p_exp
-from .arrays import as_array, to_common_dtype
+from .arrays import as_array, keep, to_common_dtype
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss"]
 
@@ -66,7 +66,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     weight : array, shape (C,), optional
         A factor for each class.
     ignore_index : int
-        Targets with this value count nothing.
+        Targets with this value count nothing, whatever the logits.
     reduction : {"mean", "sum", "none"}
         What is made of the losses. The mean over classes is weighted with `weight`; that over
         probabilities is not.
@@ -139,9 +139,9 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
     if index.size and not (0 <= index.min() and index.max() < x.shape[1]):
         raise IndexError(f"target must hold classes from 0 to {x.shape[1] - 1}, got {index.min()} to "
                          f"{index.max()}")
-    log_p = _log_softmax(x)
+    log_p = _log_softmax(keep(x, kept[:, None]))
     w_t = w[index] * kept
-    losses = -w_t * _pick(log_p, index, kept)
+    losses = -w_t * _pick(log_p, index)
     if smoothing:
         spread = -np.sum(_for_classes(w, x.ndim) * log_p, axis=1) * kept
         losses = (1 - smoothing) * losses + smoothing / x.shape[1] * spread
@@ -173,21 +173,21 @@ def _for_classes(w: Any, ndim: int) -> Any:
 # Picking one class of each sample, and its transpose: linear in the array, and each other's derivative.
 
 @primitive
-def _pick(x: Any, index: Any, kept: Any) -> Any:
-    """Return x[n, index[n, ...], ...], and 0 where not kept, whatever is there."""
-    return np.where(kept, np.take_along_axis(x, index[:, None], 1)[:, 0], x.dtype.type(0))
+def _pick(x: Any, index: Any) -> Any:
+    """Return x[n, index[n, ...], ...]."""
+    return np.take_along_axis(x, index[:, None], 1)[:, 0]
 
 
 @primitive
-def _place(y: Any, index: Any, kept: Any, classes: int) -> Any:
-    """Return zeros with y[n, ...] at [n, index[n, ...], ...] where kept."""
+def _place(y: Any, index: Any, classes: int) -> Any:
+    """Return zeros with y[n, ...] at [n, index[n, ...], ...]."""
     x = np.zeros((len(y), classes, *y.shape[1:]), y.dtype)
-    np.put_along_axis(x, index[:, None], (y * kept)[:, None], 1)
+    np.put_along_axis(x, index[:, None], y[:, None], 1)
     return x
 
 
-defvjp(_pick, lambda y, x, index, kept: lambda g: _place(g, index, kept, x.shape[1]), argnums=(0,))
-defvjp(_place, lambda x, y, index, kept, classes: lambda g: _pick(g, index, kept), argnums=(0,))
+defvjp(_pick, lambda y, x, index: lambda g: _place(g, index, x.shape[1]), argnums=(0,))
+defvjp(_place, lambda x, y, index, classes: lambda g: _pick(g, index), argnums=(0,))
 defjvp(_pick, "same")
 defjvp(_place, "same")
 

@@ -105,7 +105,7 @@ def test_nan_stays(name):
 
 
 def test_slopes_at_the_kink_are_pytorchs():
-    assert slope(F.relu)(0.0) == 0
+    assert slope(F.relu)(0.0) == 0 and slope(F.relu)(np.nan) == 1
     assert slope(F.leaky_relu)(0.0) == 0.01
     assert slope(lambda x: F.softplus(x, 1.0, 1.0))(1.0) == F.sigmoid(1.0)
 

@@ -1,7 +1,9 @@
 """The bilinear map and layer normalisation; linear and embedding are in tests/nn/test_layers.py."""
 import numpy as np
 import pytest
+from autograd import grad
 
+from orthonorm import nn
 from orthonorm.nn import functional as F
 from tests.differences import CHECKS
 from tests.helpers import REAL, assert_within, dtypes, eps, sample
@@ -63,6 +65,30 @@ def test_layer_norm_is_its_definition(shape, dtype, eps_):
     assert_within(y, expected, 60 * eps(dtype))
     plain = F.layer_norm(x, shape, eps=eps_)
     assert_within(F.layer_norm(x, shape, w, None, eps_), plain * w, 10 * eps(dtype))
+
+
+def test_gradient_of_layer_norm_far_from_zero_keeps_its_digits():
+    """The mean is rounded beside entries near 1000, where single precision has steps of 6e-5."""
+    x, c = (1000 + sample((5, 64))).astype(np.float32), sample((5, 64), np.float32, 1)
+    g, exact = (grad(lambda x: (c * F.layer_norm(x, (64,))).sum())(x.astype(dtype))
+                for dtype in (np.float32, np.float64))
+    assert g.dtype == np.float32
+    assert_within(g, exact.astype(np.float32), 4e-6)
+
+
+@pytest.mark.parametrize("shape", [(np.int64(3),), [3], (np.int32(2), np.int64(3))], ids=str)
+def test_layer_norm_takes_any_integers_and_keeps_the_dtype(shape):
+    x = sample((4, 2, 3), np.float32)
+    y = F.layer_norm(x, shape)
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y, F.layer_norm(x, tuple(map(int, shape))))
+    assert nn.LayerNorm(shape, dtype=np.float32)(x).dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [3, "3", (3.0,), None], ids=repr)
+def test_layer_norm_needs_a_tuple_of_int(shape):
+    with pytest.raises(TypeError, match=r"^normalized_shape must be a.* got"):
+        F.layer_norm(np.ones((2, 3)), shape)
 
 
 def test_layer_norm_far_from_zero_keeps_its_digits():

@@ -118,6 +118,19 @@ def test_masked_classes_and_ignored_samples_do_no_harm():
     assert_within(g, [[1 / (1 + np.e), -1 / (1 + np.e), 0], [0, 0, 0]], 1e-15)
 
 
+@pytest.mark.parametrize("harmful", [-np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3, 1.0])
+def test_nothing_of_an_ignored_sample_reaches_the_loss(smoothing, harmful):
+    x, t = sample((3, 4)), np.array([1, -100, 2])
+    x[1, 2] = harmful
+    options = {"label_smoothing": smoothing}
+    kept = F.cross_entropy(x[::2], t[::2], **options)
+    assert_within(F.cross_entropy(x, t, **options), kept, 1e-15)
+    g = grad(lambda x: F.cross_entropy(x, t, **options))(x)
+    assert_within(g[::2], grad(lambda x: F.cross_entropy(x, t[::2], **options))(x[::2]), 1e-15)
+    assert not np.any(g[1])
+
+
 @real
 def test_cross_entropy_does_not_overflow(dtype):
     x = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], dtype)
@@ -131,6 +144,8 @@ def test_cross_entropy_does_not_overflow(dtype):
 def test_the_mean_of_no_losses_is_nan_and_the_sum_zero(t):
     x = sample((len(t), 4))
     assert np.isnan(F.cross_entropy(x, t)) and F.cross_entropy(x, t, reduction="sum") == 0
+    # PyTorch 2.13: zeros
+    assert not np.any(grad(lambda x: F.cross_entropy(x, t))(x))
 
 
 # -- binary cross-entropy ----------------------------------------------------------------------------
