@@ -464,9 +464,9 @@ def test_state_dict_has_pytorchs_keys_shapes_and_order(family):
 @pytest.mark.parametrize("family", STATES)
 def test_state_dict_loads_into_a_fresh_module(family):
     make, _ = STATES[family]
-    rng = np.random.default_rng(1)
-    state = {key: core.haar(value.shape, rng=1) if key.endswith(".base") else rng.standard_normal(
-        value.shape) for key, value in make().state_dict().items()}
+    state = {key: core.haar(value.shape, rng=1) if key.endswith(".base")
+             else np.random.default_rng(1).standard_normal(value.shape)
+             for key, value in make().state_dict().items()}
     module = make()
     assert module.load_state_dict(state) == ([], [])
     loaded = module.state_dict()

@@ -42,7 +42,8 @@ def relu(input: Any) -> Any:
     return _relu(input)
 
 
-_relu = _entrywise(lambda x: np.maximum(x, 0), lambda y, x: np.logical_not(x <= 0))  # 1 at NaN, as in PyTorch
+# Of NaN the slope is 1, as in PyTorch.
+_relu = _entrywise(lambda x: np.maximum(x, 0), lambda y, x: np.logical_not(x <= 0))
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
