@@ -1,0 +1,280 @@
+"""What is wrong gets a named error that tells what came, and changes nothing: one row each."""
+import re
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+
+from orthonorm import core, gradients, nn, optim
+from orthonorm.func import functional_call, value_and_grad
+from orthonorm.nn import functional as F
+from orthonorm.nn import init
+from orthonorm.nn.utils import parametrize
+from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
+
+from .nn.snapshots import snapshot
+
+EYE = np.eye(3)
+NAN, INF = EYE * np.nan, np.full((3, 2), np.inf)
+HALF, LONG = EYE.astype(np.float16), EYE.astype(np.longdouble)
+FLOATS = "must have dtype float32, float64, complex64 or complex128, got "
+
+# -- functions of arrays: function, arguments, error, message ------------------------------------------
+
+ARRAYS = {
+    "matrix_exp: vector": (core.matrix_exp, [np.ones(3)], ValueError,
+                           r"^X must be a matrix.* got shape \(3,\)"),
+    "matrix_exp: number": (core.matrix_exp, [1.0], ValueError, r"^X must be a matrix.* got shape \(\)"),
+    "matrix_exp: int": (core.matrix_exp, [np.eye(3, dtype=int)], TypeError, f"^X {FLOATS}int64"),
+    "matrix_exp: bool": (core.matrix_exp, [EYE > 0], TypeError, f"^X {FLOATS}bool"),
+    "matrix_exp: half": (core.matrix_exp, [HALF], TypeError, f"^X {FLOATS}float16"),
+    "matrix_exp: long double": (core.matrix_exp, [LONG], TypeError, f"^X {FLOATS}{LONG.dtype}"),
+    "matrix_exp: objects": (core.matrix_exp, [EYE.astype(object)], TypeError, f"^X {FLOATS}object"),
+    "matrix_exp: strings": (core.matrix_exp, [[["a", "b"]]], TypeError, f"^X {FLOATS}<U1"),
+    "matrix_exp: None": (core.matrix_exp, [None], TypeError, f"^X {FLOATS}object"),
+    "matrix_exp: nan": (core.matrix_exp, [NAN], ValueError,
+                        "^X must be finite, got 9 NaN or infinite of 9"),
+    "matrix_exp: inf": (core.matrix_exp, [INF], ValueError,
+                        "^X must be finite, got 6 NaN or infinite of 6"),
+    "matrix_exp: huge": (core.matrix_exp, [np.full((2, 2), 1e20)], ValueError,
+                         "^X must stand for.* norm at most"),
+    "cayley: vector": (core.cayley, [np.ones(3)], ValueError,
+                       r"^X must be a matrix.* got shape \(3,\)"),
+    "cayley: int": (core.cayley, [[[1, 2]]], TypeError, f"^X {FLOATS}int64"),
+    "cayley: nan": (core.cayley, [NAN], ValueError, "^X must be finite"),
+    "householder: complex": (core.householder, [EYE * 1j], ValueError,
+                             "^X must be real.* got complex128"),
+    "householder: inf": (core.householder, [INF], ValueError, "^X must be finite"),
+    "householder: long": (core.householder, [np.full((3, 2), 1e200)], ValueError,
+                          "^X must hold reflectors"),
+    "householder_inverse: complex": (core.householder_inverse, [EYE * 1j], ValueError,
+                                     "^Q must be real"),
+    "householder_inverse: nan": (core.householder_inverse, [NAN], ValueError, "^Q must be finite"),
+    "cayley_inverse: eigenvalue -1": (core.cayley_inverse, [-EYE], ValueError,
+                                      "^Q must not have the eigenvalue -1"),
+    "matrix_exp_inverse: reflection": (core.matrix_exp_inverse, [np.diag([1.0, -1.0])], ValueError,
+                                       "^Q must"),
+    "orthonormalize: nan": (core.orthonormalize, [NAN], ValueError, "^A must be finite"),
+    "orthonormalize: float16": (core.orthonormalize, [HALF], TypeError, f"^A {FLOATS}float16"),
+    "expm: not square": (core.expm, [np.ones((3, 2))], ValueError,
+                         r"^A must be square, got shape \(3, 2\)"),
+    "expm_frechet: shapes": (core.expm_frechet, [EYE, np.eye(2)], ValueError,
+                             r"^E must have the shape of A, \(3, 3\), got \(2, 2\)"),
+    "complete: wide": (core.complete, [np.eye(2, 3)], ValueError,
+                       r"^Q must have orthonormal.* \(2, 3\)"),
+    "complete: not orthonormal": (core.complete, [np.ones((3, 2))], ValueError,
+                                  "^Q must have orthonormal"),
+    "power_iteration: u": (core.power_iteration, [EYE, np.ones(2), np.ones(3)], ValueError,
+                           r"u .*\(2,\)"),
+    "power_iteration: v": (core.power_iteration, [EYE, np.ones(3), np.ones(4)], ValueError,
+                           r"v .*\(4,\)"),
+    "power_iteration: negative": (core.power_iteration, [EYE, np.ones(3), np.ones(3), -1], ValueError,
+                                  "n_power_iterations.*-1"),
+    "spectral_norm_bounds: zero iterations": (core.spectral_norm_bounds, [EYE, 0], ValueError,
+                                              "^n_iterations must be positive, got 0"),
+    "spectral_norm_bounds: nan": (core.spectral_norm_bounds, [NAN], ValueError, "^W must be finite"),
+    "circular: too large a kernel": (core.circular_convolution_singular_values, [np.ones((1, 1, 5)), 4],
+                                     ValueError, "4"),
+    "haar: vector": (core.haar, [(3,)], ValueError, r"^shape must be that of a matrix.* got \(3,\)"),
+    "haar: int": (core.haar, [(3, 3), int], TypeError, f"^the start {FLOATS}int64"),
+    "torus: not square": (core.torus, [(3, 2)], ValueError, r"square matrices, got shape \(3, 2\)"),
+    "gradients: int": (gradients.cayley, [np.eye(3, dtype=int)], TypeError, f"^X {FLOATS}int64"),
+    "gradients: nan": (gradients.matrix_exp, [NAN], ValueError, "^X must be finite"),
+    "gradients: expm": (gradients.expm, [np.ones((3, 2))], ValueError, "^A must be square"),
+    "linear start: dtype": (lambda: nn.Linear(3, 2, dtype=int), [], TypeError, "int"),
+    "Parameter: int": (nn.Parameter, [[1, 2]], TypeError, f"^a parameter {FLOATS}int64"),
+    "Parameter: string": (nn.Parameter, ["w"], TypeError, f"^a parameter {FLOATS}<U1"),
+    "conv2d: channels": (F.conv2d, [np.ones((1, 3, 5, 5)), np.ones((4, 2, 3, 3))], RuntimeError, "3"),
+    "conv2d: stride": (F.conv2d, [np.ones((1, 2, 5, 5)), np.ones((4, 2, 3, 3)), None, 0], RuntimeError,
+                       "^stride must be at least 1, got 0"),
+    "conv2d: large kernel": (F.conv2d, [np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3))], RuntimeError,
+                             "kernel"),
+    "embedding: float": (F.embedding, [np.ones(2), EYE], TypeError,
+                         "^input must hold integer indices.*float64"),
+    "embedding: range": (F.embedding, [np.array([3]), EYE], IndexError, "from 0 to 2, got 3 to 3"),
+    "layer_norm: shape": (F.layer_norm, [np.ones((2, 3)), (4,)], RuntimeError, r"\(2, 3\).*\(4,\)"),
+    "cross_entropy: class": (F.cross_entropy, [EYE, np.array([0, 1, 3])], IndexError,
+                             "from 0 to 2, got 0 to 3"),
+    "cross_entropy: reduction": (F.cross_entropy, [EYE, np.arange(3), None, -100, "max"], ValueError,
+                                 "^max"),
+    "mse_loss: reduction": (F.mse_loss, [EYE, EYE, "max"], ValueError,
+                            "^max is not a valid value for reduction"),
+    "init: vector": (init.orthogonal_, [np.ones(3)], ValueError, "2 or more dimensions"),
+    "init: int": (init.normal_, [np.ones(3, int)], TypeError, "int64"),
+}
+
+
+@pytest.mark.parametrize("function, arguments, error, message", ARRAYS.values(), ids=ARRAYS)
+def test_functions_refuse(function, arguments, error, message):
+    before = [repr(argument) for argument in arguments]
+    with pytest.raises(error, match=message):
+        function(*arguments)
+    assert [repr(argument) for argument in arguments] == before
+
+
+# -- modules: how it is made, what is done, error, message ---------------------------------------------
+
+def linear():
+    return nn.Linear(3, 2, rng=0)
+
+
+def ortho():
+    return orthogonal(nn.Linear(2, 3, rng=0))
+
+
+def cayley():
+    return orthogonal(nn.Linear(3, 3, rng=0), orthogonal_map="cayley", use_trivialization=False)
+
+
+def spectral():
+    return spectral_norm(nn.Linear(3, 2, rng=0), rng=0)
+
+
+def weighted():
+    return weight_norm(nn.Linear(3, 2, rng=0))
+
+
+def with_weight(weight):
+    def make():
+        module = nn.Module()
+        module.weight = nn.Parameter(np.array(weight))
+        return module
+    return make
+
+
+def assign(value):
+    return lambda module: setattr(module, "weight", value)
+
+
+def load(**entries):
+    """Load the module's own state with some entries changed, taken away (None) or added."""
+    def do(module):
+        state = {**module.state_dict(), **{name.replace("__", "."): x for name, x in entries.items()}}
+        module.load_state_dict({name: x for name, x in state.items() if x is not None})
+    return do
+
+
+def differentiate(loss):
+    return lambda module: value_and_grad(lambda: loss(module), module)()
+
+
+BASE = "parametrizations.weight.0.base"
+ORIGINAL = "parametrizations__weight__original"
+HAS_NO = "no(t have a)? parameter.* with name '{}'"
+MODULES = {
+    "orthogonal: name": (linear, lambda m: orthogonal(m, "nope"), ValueError, HAS_NO.format("nope")),
+    "orthogonal: vector": (linear, lambda m: orthogonal(m, "bias"), ValueError,
+                           "tensor of 1 dimensions"),
+    "orthogonal: map": (linear, lambda m: orthogonal(m, orthogonal_map="qr"), ValueError,
+                        "one of.* Got: qr"),
+    "orthogonal: start": (linear, lambda m: orthogonal(m, start="gauss"), ValueError, "Got: gauss"),
+    "orthogonal: torus": (linear, lambda m: orthogonal(m, start="torus", rng=0), ValueError,
+                          r"shape \(2, 3\)"),
+    "orthogonal: complex reflectors": (with_weight(EYE * 1j),
+                                       lambda m: orthogonal(m, orthogonal_map="householder"),
+                                       ValueError, "householder.* complex"),
+    "orthogonal: nan": (with_weight(NAN), orthogonal, ValueError, "^weight must be finite"),
+    "orthogonal: householder on top": (spectral, lambda m: orthogonal(m, orthogonal_map="householder"),
+                                       ValueError,
+                                       "cannot follow another parametrization of weight"),
+    "orthogonal: start on top": (spectral, lambda m: orthogonal(m, start="haar"), ValueError,
+                                 "first parametrization"),
+    "orthogonal: rng": (linear, lambda m: orthogonal(m, start="haar", rng="x"), TypeError, ""),
+    "spectral_norm: name": (linear, lambda m: spectral_norm(m, "nope"), ValueError,
+                            HAS_NO.format("nope")),
+    "spectral_norm: iterations": (linear, lambda m: spectral_norm(m, n_power_iterations=0), ValueError,
+                                  "n_power_iterations.*0"),
+    "spectral_norm: negative": (spectral, lambda m: spectral_norm(m, n_power_iterations=-1),
+                                ValueError, "-1"),
+    "spectral_norm: dim": (linear, lambda m: spectral_norm(m, dim=2), IndexError, "2"),
+    "spectral_norm: dim on top": (spectral, lambda m: spectral_norm(m, dim=-3), IndexError, "-3"),
+    "spectral_norm: nan": (with_weight(NAN), spectral_norm, ValueError, "must be finite"),
+    "spectral_norm: input_size": (linear, lambda m: spectral_norm(m, input_size=(3, 3)), ValueError,
+                                  "input_size"),
+    "weight_norm: name": (linear, lambda m: weight_norm(m, "nope"), ValueError, HAS_NO.format("nope")),
+    "weight_norm: dim": (linear, lambda m: weight_norm(m, dim=2), IndexError, "got 2"),
+    "weight_norm: complex": (with_weight(EYE * 1j), weight_norm, ValueError,
+                             "real weight, got complex128"),
+    "weight_norm: nan": (with_weight(NAN), weight_norm, ValueError, "^the weight must be finite"),
+    "weight_norm: on top": (spectral, weight_norm, ValueError, "weight"),
+    "register: name": (linear,
+                       lambda m: parametrize.register_parametrization(m, "nope", nn.Identity()),
+                       ValueError,
+                       HAS_NO.format("nope")),
+    "register: function": (linear, lambda m: parametrize.register_parametrization(m, "weight", abs),
+                           TypeError,
+                           "must be a Module.*abs"),
+    "register: shape": (linear,
+                        lambda m: parametrize.register_parametrization(m, "weight", nn.Flatten(0)),
+                        ValueError, r"change the shape.*\(2, 3\) and became \(6,\)"),
+    "remove: name": (spectral, lambda m: parametrize.remove_parametrizations(m, "bias"), ValueError,
+                     "bias"),
+    "remove: plain": (linear, lambda m: parametrize.remove_parametrizations(m, "weight"), ValueError,
+                      "weight"),
+    "assign: shape": (ortho, assign(EYE), ValueError, r"\(3, 2\).* Got a tensor of shape \(3, 3\)"),
+    "assign: nan": (ortho, assign(INF), ValueError, "^the assigned value must be finite"),
+    "assign: ints": (ortho, assign([[1, 0], [0, 1], [0, 0]]), ValueError, "int64"),
+    "assign: string": (ortho, assign("Q"), ValueError, "<U1"),
+    "assign: eigenvalue -1": (cayley, assign(-EYE), ValueError, "^Q must not have the eigenvalue -1"),
+    "assign: spectral shape": (spectral, assign(EYE), ValueError, r"\(3, 3\)"),
+    "assign: weight_norm nan": (weighted, assign(np.full((2, 3), np.nan)), ValueError,
+                                "must be finite"),
+    "assign: plain": (linear, assign(np.ones((2, 3))), TypeError,
+                      "cannot assign 'ndarray' as parameter 'weight'"),
+    "load: missing": (ortho, load(bias=None), RuntimeError, r'Missing key\(s\).*"bias"'),
+    "load: unexpected": (ortho, load(nope=EYE), RuntimeError, r'Unexpected key\(s\).*"nope"'),
+    "load: shape": (ortho, load(bias=np.ones(2)), RuntimeError,
+                    r"size mismatch for bias.*\(2,\).*\(3,\)"),
+    "load: complex": (ortho, load(**{ORIGINAL: np.ones((3, 2)) * 1j}), RuntimeError,
+                      "dtype mismatch.*complex128"),
+    "load: string": (ortho, load(bias=np.array(["a", "b", "c"])), RuntimeError, "bias.*<U1"),
+    "load: base": (ortho, load(**{BASE: np.zeros((3, 3))}), RuntimeError,
+                   "base must have orthonormal columns"),
+    "load: list": (ortho, lambda m: m.load_state_dict([1]), TypeError, "dict"),
+    "functional_call: strict": (linear, lambda m: functional_call(m, {"nope": EYE}, EYE, strict=True),
+                                RuntimeError,
+                                "nope"),
+    "functional_call: list": (linear, lambda m: functional_call(m, [1], EYE), ValueError, "dict"),
+    "value_and_grad: array": (linear, differentiate(lambda m: m.weight * 2), RuntimeError,
+                              r"scalar.*\(2, 3\)"),
+    "value_and_grad: complex": (linear, differentiate(lambda m: 1j * anp.sum(m.weight)), RuntimeError,
+                                "complex128"),
+    "value_and_grad: raises": (ortho, differentiate(lambda m: m.weight @ anp.ones(9)), ValueError, ""),
+    "value_and_grad: assigns": (ortho, differentiate(assign(np.eye(3, 2))), RuntimeError,
+                                "cannot assign to 'weight'"),
+    "call: shape": (linear, lambda m: m(np.ones(4)), ValueError, ""),
+    "requires_grad: name": (linear, lambda m: m.get_parameter("nope"), AttributeError,
+                            "no parameter `nope`"),
+    "submodule: name": (linear, lambda m: m.get_submodule("a.b"), AttributeError, "no submodule `a`"),
+    "register_buffer: name": (linear, lambda m: m.register_buffer("a.b", EYE), KeyError, "a.b"),
+    "register_buffer: taken": (linear, lambda m: m.register_buffer("weight", EYE), KeyError, "weight"),
+    "register_buffer: list": (linear, lambda m: m.register_buffer("b", [1]), TypeError, "list"),
+    "attribute": (linear, lambda m: m.nope, AttributeError, "'Linear' object has no attribute 'nope'"),
+    "SGD: lr": (linear, lambda m: optim.SGD(m.named_parameters(), lr=-1.0), ValueError, "-1.0"),
+    "SGD: nesterov": (linear, lambda m: optim.SGD(m.named_parameters(), lr=1.0, nesterov=True),
+                      ValueError,
+                      "(?i)nesterov"),
+    "Adam: betas": (linear, lambda m: optim.Adam(m.named_parameters(), betas=(0.9, 1.0)), ValueError,
+                    "1.0"),
+    "Adam: shape": (linear,
+                    lambda m: optim.Adam(m.named_parameters()).step({"weight": EYE, "bias": np.ones(2)}),
+                    RuntimeError, r"weight.*\(3, 3\)"),
+    "Adam: nothing": (linear, lambda m: optim.Adam([]), ValueError, "(?i)empty"),
+    "init: computed weight": (ortho, lambda m: init.uniform_(m.weight), ValueError,
+                              "(?i)read-only|computed"),
+}
+
+
+@pytest.mark.parametrize("make, do, error, message", MODULES.values(), ids=MODULES)
+def test_modules_refuse_and_stay_as_they_were(make, do, error, message):
+    module = make()
+    before, parameters = snapshot(module), list(module.parameters())
+    with pytest.raises(error) as raised:
+        do(module)
+    assert re.search(message, str(raised.value).replace("\n", " "))
+    assert snapshot(module) == before
+    assert all(a is b for a, b in zip(module.parameters(), parameters, strict=True))
+
+
+def test_there_are_enough_rows():
+    assert len(ARRAYS) + len(MODULES) >= 80
