@@ -257,7 +257,8 @@ MODULES = {
     "Adam: betas": (linear, lambda m: optim.Adam(m.named_parameters(), betas=(0.9, 1.0)), ValueError,
                     "1.0"),
     "Adam: shape": (linear,
-                    lambda m: optim.Adam(m.named_parameters()).step({"weight": EYE, "bias": np.ones(2)}),
+                    lambda m: optim.Adam(m.named_parameters()).step(
+                        {"weight": EYE, "bias": np.ones(2)}),
                     RuntimeError, r"weight.*\(3, 3\)"),
     "Adam: nothing": (linear, lambda m: optim.Adam([]), ValueError, "(?i)empty"),
     "init: computed weight": (ortho, lambda m: init.uniform_(m.weight), ValueError,
