@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .nn.module import fitted
 from .nn.parameter import Parameter
+from .nn.state import fitted
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
 

@@ -1,37 +1,19 @@
 """The base class of every layer and model."""
-import itertools
-from collections.abc import Mapping
-from typing import Any, Callable, Iterator, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from autograd.extend import Box
 
+from .hooks import RemovableHandle, add_hook
 from .parameter import Parameter, scope
+from .state import IncompatibleKeys, convert, fitted, load, places, stored
+from .tree import Tree
 
 M = TypeVar("M", bound="Module")
 
 
-class IncompatibleKeys(NamedTuple):
-    """What :meth:`Module.load_state_dict` could not match."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class RemovableHandle:
-    """Returned by the ``register_*_hook`` methods; `remove` takes the hook away again."""
-
-    def __init__(self, hooks: dict):
-        self._hooks = hooks
-        # Unlike a number, it meets no equal when it is unpickled in another process.
-        self.id = object()
-
-    def remove(self) -> None:
-        """Remove the hook. Removing it twice does nothing."""
-        self._hooks.pop(self.id, None)
-
-
-class Module:
+class Module(Tree):
     """A function with parameters: the base class of every layer and model.
 
     A subclass calls ``super().__init__()``, assigns its parameters, buffers and submodules as
@@ -98,12 +80,14 @@ class Module:
     # -- attributes --------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
+        if (self, name) in scope.substitutes:
+            return scope.substitutes[self, name]
         state = self.__dict__
         if name in state.get("_parameters", ()):
             parameter = state["_parameters"][name]
             return None if parameter is None else parameter.data
         if name in state.get("_buffers", ()):
-            return scope.substitutes.get((self, name), state["_buffers"][name])
+            return state["_buffers"][name]
         if name in state.get("_modules", ()):
             return state["_modules"][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
@@ -134,8 +118,9 @@ class Module:
                 )
             self._modules[name] = None
         elif name in self.__dict__.get("_buffers", ()):
-            _check_buffer(name, value)
-            if (self, name) in scope.substitutes:
+            substituted = (self, name) in scope.substitutes
+            _check_buffer(name, value, tracers=substituted)
+            if substituted:
                 scope.substitutes[self, name] = value
             else:
                 self._buffers[name] = value
@@ -259,7 +244,7 @@ class Module:
         -------
         RemovableHandle
         """
-        return _add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+        return add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_forward_hook(self, hook: Callable, *, prepend: bool = False,
                               with_kwargs: bool = False) -> RemovableHandle:
@@ -278,134 +263,11 @@ class Module:
         -------
         RemovableHandle
         """
-        return _add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
+        return add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
 
     def _register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call ``hook(state_dict, prefix)`` before a state dict is read; it may change the dict."""
-        return _add_hook(self._load_state_dict_pre_hooks, hook, False)
-
-    # -- walking the tree --------------------------------------------------------------------------
-
-    def named_modules(self, memo: set | None = None, prefix: str = "",
-                      remove_duplicate: bool = True) -> Iterator[tuple[str, "Module"]]:
-        """Yield the name and module of this module and of all below it.
-
-        Parameters
-        ----------
-        memo : set, optional
-            Modules to leave out.
-        prefix : str
-            Put before each name.
-        remove_duplicate : bool
-            Whether a module that occurs twice is yielded once.
-        """
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, module in self._modules.items():
-            if module is not None:
-                below = f"{prefix}.{name}" if prefix else name
-                yield from module.named_modules(memo, below, remove_duplicate)
-
-    def modules(self) -> Iterator["Module"]:
-        """Yield this module and all below it."""
-        for _, module in self.named_modules():
-            yield module
-
-    def named_children(self) -> Iterator[tuple[str, "Module"]]:
-        """Yield the name and module of each direct submodule."""
-        seen = set()
-        for name, module in self._modules.items():
-            if module is not None and module not in seen:
-                seen.add(module)
-                yield name, module
-
-    def children(self) -> Iterator["Module"]:
-        """Yield each direct submodule."""
-        for _, module in self.named_children():
-            yield module
-
-    def named_parameters(self, prefix: str = "", recurse: bool = True,
-                         remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
-        """Yield the name and :class:`Parameter` of each parameter.
-
-        Parameters
-        ----------
-        prefix : str
-            Put before each name.
-        recurse : bool
-            Whether to include the submodules'.
-        remove_duplicate : bool
-            Whether a parameter that occurs twice is yielded once.
-        """
-        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Yield each parameter."""
-        for _, parameter in self.named_parameters(recurse=recurse):
-            yield parameter
-
-    def named_buffers(self, prefix: str = "", recurse: bool = True,
-                      remove_duplicate: bool = True) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield the name and array of each buffer; the arguments are those of `named_parameters`."""
-        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
-
-    def buffers(self, recurse: bool = True) -> Iterator[np.ndarray]:
-        """Yield each buffer."""
-        for _, buffer in self.named_buffers(recurse=recurse):
-            yield buffer
-
-    def _named_members(self, registry: str, prefix: str, recurse: bool,
-                       remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
-        seen = set()
-        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
-        for path, module in modules:
-            for name, member in module.__dict__[registry].items():
-                if member is None or id(member) in seen:
-                    continue
-                if remove_duplicate:
-                    seen.add(id(member))
-                yield (f"{path}.{name}" if path else name), member
-
-    def get_submodule(self, target: str) -> "Module":
-        """Return the submodule of a dotted name; the module itself for ``""``.
-
-        Raises
-        ------
-        AttributeError
-            If there is none of that name.
-        """
-        module = self
-        for name in target.split(".") if target else ():
-            child = module._modules.get(name)
-            if child is None:
-                raise AttributeError(f"{type(module).__name__} has no submodule `{name}`")
-            module = child
-        return module
-
-    def get_parameter(self, target: str) -> Parameter:
-        """Return the :class:`Parameter` of a dotted name.
-
-        Raises
-        ------
-        AttributeError
-            If there is none of that name.
-        """
-        path, _, name = target.rpartition(".")
-        parameter = self.get_submodule(path)._parameters.get(name)
-        if parameter is None:
-            raise AttributeError(f"{type(self).__name__} has no parameter `{target}`")
-        return parameter
-
-    def apply(self: M, fn: Callable[["Module"], Any]) -> M:
-        """Call `fn` on each submodule, then on this module, and return the module."""
-        for module in self.children():
-            module.apply(fn)
-        fn(self)
-        return self
+        return add_hook(self._load_state_dict_pre_hooks, hook)
 
     # -- modes -------------------------------------------------------------------------------------
 
@@ -440,17 +302,29 @@ class Module:
 
     # -- state -------------------------------------------------------------------------------------
 
-    def _state(self, prefix: str = "") -> dict[str, tuple["Module", str]]:
-        """Map each key of the state dict to the module and name that hold it."""
-        state = {}
-        for path, module in self.named_modules(None, prefix, remove_duplicate=False):
-            persistent = (name for name in module._buffers
-                          if name not in module._non_persistent_buffers_set)
-            for name in itertools.chain(module._parameters, persistent):
-                if (module._parameters.get(name) is not None
-                        or module._buffers.get(name) is not None):
-                    state[f"{path}.{name}" if path else name] = module, name
-        return state
+    def to(self: M, dtype: Any) -> M:
+        """Convert parameters and buffers to a dtype, here and below, and return the module.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float32, float64, complex64 or complex128. Each :class:`Parameter` keeps its identity.
+
+        Raises
+        ------
+        TypeError
+            If the dtype is another one, or would take an imaginary part away. Nothing has changed
+            then.
+        """
+        return convert(self, dtype)
+
+    def float(self: M) -> M:
+        """Convert real parameters and buffers to float32, and return the module."""
+        return convert(self, np.float32, only_real=True)
+
+    def double(self: M) -> M:
+        """Convert real parameters and buffers to float64, and return the module."""
+        return convert(self, np.float64, only_real=True)
 
     def state_dict(self, *, prefix: str = "") -> dict[str, np.ndarray]:
         """Copy every parameter and persistent buffer into a flat dict, under PyTorch's keys.
@@ -464,15 +338,15 @@ class Module:
         -------
         dict of str to ndarray
         """
-        return {prefix + key: module._saved(name) for key, (module, name) in self._state().items()}
+        return {prefix + key: module._saved(name) for key, (module, name) in places(self).items()}
 
     def _saved(self, name: str) -> np.ndarray:
         """Return the array that the state dict has for a parameter or buffer of this module."""
-        return _value(self, name).copy()
+        return stored(self, name).copy()
 
     def _loaded(self, name: str, key: str, value: Any) -> np.ndarray:
         """Return the array to store for the `value` that a state dict has under `key`, or raise."""
-        current = _value(self, name)
+        current = stored(self, name)
         return fitted(key, value, current.shape, current.dtype)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
@@ -499,38 +373,7 @@ class Module:
             If a value has the wrong shape, or cannot be converted without losing an imaginary part or
             more; with `strict`, if a key is missing or unexpected.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        given = dict(state_dict)
-        for path, module in self.named_modules():
-            for hook in module._load_state_dict_pre_hooks.values():
-                hook(given, f"{path}." if path else "")
-        places = self._state()
-        keys = IncompatibleKeys([key for key in places if key not in given],
-                                [key for key in given if key not in places])
-        errors = []
-        if strict and keys.missing_keys:
-            errors.append("Missing key(s) in state_dict: " + _quoted(keys.missing_keys))
-        if strict and keys.unexpected_keys:
-            errors.append("Unexpected key(s) in state_dict: " + _quoted(keys.unexpected_keys))
-        loaded = {}
-        for key in (key for key in places if key in given):
-            try:
-                module, name = places[key]
-                loaded[key] = module._loaded(name, key, given[key])
-            except (TypeError, ValueError, RuntimeError) as error:
-                errors.append(str(error))
-        if errors:
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
-            )
-        for key, value in loaded.items():
-            module, name = places[key]
-            if name in module._parameters:
-                module._parameters[name].data = value
-            else:
-                module._buffers[name] = value
-        return keys
+        return load(self, state_dict, strict)
 
     # -- printing ----------------------------------------------------------------------------------
 
@@ -549,47 +392,19 @@ class Module:
         return "\n  ".join([f"{type(self).__name__}(", *lines, *children]) + "\n)"
 
 
-def _add_hook(hooks: dict, hook: Any, prepend: bool) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    later = dict(hooks) if prepend else {}
-    if prepend:
-        hooks.clear()
-    hooks[handle.id] = hook
-    hooks.update(later)
-    return handle
-
-
-def _check_buffer(name: str, value: Any) -> None:
-    if value is not None and not isinstance(value, (np.ndarray, Box)):
+def _check_buffer(name: str, value: Any, tracers: bool = False) -> None:
+    if isinstance(value, Box):
+        if tracers:
+            return
+        raise TypeError(
+            f"cannot assign an autograd tracer to buffer '{name}', which outlives the differentiated "
+            "call; assign its value, orthonorm.gradients.stop_gradient(...)"
+        )
+    if value is not None and not isinstance(value, np.ndarray):
         raise TypeError(
             f"cannot assign '{type(value).__name__}' object to buffer '{name}' "
             "(ndarray or None required)"
         )
-
-
-def _value(module: Module, name: str) -> np.ndarray:
-    parameter = module._parameters.get(name)
-    return module._buffers[name] if parameter is None else parameter._data
-
-
-def fitted(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Copy `value` into an array of the given shape and dtype, or raise."""
-    array = np.asarray(value)
-    if array.shape != shape:
-        raise ValueError(
-            f"size mismatch for {key}: copying a param with shape {array.shape} from checkpoint, "
-            f"the shape in current model is {shape}."
-        )
-    if not np.can_cast(array.dtype, dtype, casting="same_kind"):
-        raise TypeError(
-            f"dtype mismatch for {key}: {array.dtype} in the checkpoint cannot be converted to "
-            f"{dtype}, the dtype in the current model."
-        )
-    return array.astype(dtype)
-
-
-def _quoted(keys: list[str]) -> str:
-    return ", ".join(f'"{key}"' for key in keys) + ". "
 
 
 def _indented(text: str) -> str:

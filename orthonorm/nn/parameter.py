@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from typing import Any, Iterator
 
 import numpy as np
+from autograd.extend import Box
 
 from ..core.matrices import check_dtype
 
@@ -14,8 +15,9 @@ class Scope(threading.local):
     Attributes
     ----------
     substitutes : dict
-        Values that stand in for parameters (the key is the `Parameter`) and for buffers (the key is
-        the pair of module and name): the arrays or tracers of a running ``functional_call``.
+        Values that stand in for parameters (the key is the `Parameter`), or for whatever a module has
+        under a name (the key is the pair of them): the arrays or tracers of a running
+        ``functional_call``.
     cache : dict or None
         Computed weights, while ``parametrize.cached()`` is active.
     """
@@ -38,7 +40,7 @@ def substituting(values: dict) -> Iterator[None]:
     Parameters
     ----------
     values : dict
-        From `Parameter`, or (module, buffer name), to array or tracer.
+        From `Parameter`, or (module, name), to array or tracer.
     """
     outer = scope.substitutes, scope.cache
     scope.substitutes = {**scope.substitutes, **values}
@@ -55,7 +57,8 @@ class Parameter:
     Parameters
     ----------
     data : array_like
-        float32, float64, complex64 or complex128. An array is kept as it is, not copied.
+        float32, float64, complex64 or complex128. An array is kept as it is, not copied, unless its
+        bytes are in another order than the machine's.
     requires_grad : bool
         Whether `value_and_grad` returns a gradient for it.
 
@@ -68,7 +71,9 @@ class Parameter:
     Raises
     ------
     TypeError
-        If the dtype is not one of the four.
+        If the dtype is not one of the four, or `data` is a tracer.
+    RuntimeError
+        If `data` is assigned while another value stands in for it.
 
     Examples
     --------
@@ -87,7 +92,12 @@ class Parameter:
 
     @data.setter
     def data(self, value: Any) -> None:
-        value = np.asarray(value)
+        if isinstance(value, Box):
+            raise TypeError("a parameter must be an array, got an autograd tracer")
+        if self in scope.substitutes:
+            raise RuntimeError("a parameter cannot be assigned inside the functional_call or "
+                               "value_and_grad in which another value stands in for it")
+        value = native(value)
         check_dtype(value, "a parameter")
         self._data = value
 
@@ -124,3 +134,9 @@ class Parameter:
     def __repr__(self) -> str:
         note = "" if self.requires_grad else ", requires_grad=False"
         return f"Parameter({self._data!r}{note})"
+
+
+def native(value: Any) -> np.ndarray:
+    """Return `value` as an array whose bytes are in the machine's order."""
+    value = np.asarray(value)
+    return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))

@@ -8,16 +8,21 @@ A parametrized module can be copied, pickled and sent to another process like an
 leaves it at state dicts. What unpickles it finds the class by the name of the one it was made from.
 """
 import functools
-from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any, Iterator
 
 import numpy as np
 from autograd.extend import Box
 
-from ..containers import ModuleDict, ModuleList
+from ...core.matrices import DTYPES
+from ...gradients.rules import plain
+from ..containers import ModuleDict
 from ..module import Module
-from ..parameter import Parameter, scope
+from ..parameter import Parameter, native, scope
+from ..state import undone_if_it_raises
+from .parametrization_list import (
+    ParametrizationList, check_result, inverse_at_registration, is_array,
+)
 
 __all__ = [
     "ParametrizationList", "cached", "is_parametrized", "register_parametrization",
@@ -54,172 +59,6 @@ def cached() -> Iterator[None]:
         scope.cache = outer
 
 
-class ParametrizationList(ModuleList):
-    """The parametrizations of one tensor, and the arrays that it is computed from.
-
-    Made by :func:`register_parametrization`. If the first parametrization's ``right_inverse`` returns
-    one array, or it has none, that array is ``original``; if it returns a sequence, the arrays are
-    ``original0``, ``original1``, ...
-
-    Parameters
-    ----------
-    modules : sequence of Module
-        The parametrizations, in order of application.
-    original : Parameter or ndarray
-        The parameter or buffer to parametrize.
-    unsafe : bool
-        Whether the parametrization may change shape and dtype; with True nothing is checked.
-
-    Raises
-    ------
-    ValueError
-        If there is no module; if a ``right_inverse`` returns something that is neither an array nor a
-        sequence of arrays, or changes the dtype; unless `unsafe`, if the result has not the shape and
-        dtype of the tensor. `original` is then as it was.
-    """
-
-    def __init__(self, modules: Sequence[Module], original: Any, unsafe: bool = False):
-        if len(modules) == 0:
-            raise ValueError("ParametrizationList requires one or more modules.")
-        super().__init__(modules)
-        self.unsafe = unsafe
-        value = original.data if isinstance(original, Parameter) else original
-        with _restoring(self):
-            new = self._right_inverse_where_there_is_one(value)
-            self.is_tensor = _is_array(new)
-            self.ntensors = 1 if self.is_tensor else len(new)
-            if self.is_tensor:
-                if new.dtype != value.dtype:
-                    raise ValueError(
-                        "When `right_inverse` outputs one tensor, it may not change the dtype: the "
-                        f"tensor has {value.dtype}, right_inverse(tensor) has {new.dtype}"
-                    )
-                self._register_originals(original, {"original": new})
-            else:
-                self._register_originals(
-                    original, {f"original{i}": array for i, array in enumerate(new)})
-            if not unsafe:
-                result = self()
-                _check_result("Registering a parametrization", result, value)
-        if self.is_tensor and isinstance(original, Parameter):
-            # The same Parameter keeps serving, so that an optimizer need not be told.
-            original.data = self._parameters["original"].data
-            self._parameters["original"] = original
-
-    def _right_inverse_where_there_is_one(self, value: Any) -> Any:
-        new = value
-        for module in reversed(list(self)):
-            if hasattr(module, "right_inverse"):
-                try:
-                    new = _inverse_at_registration(module)(new)
-                except NotImplementedError:
-                    pass
-        if not _is_array(new) and not isinstance(new, Sequence):
-            raise ValueError(
-                "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
-                f"Got {type(new).__name__}"
-            )
-        if isinstance(new, Sequence):
-            for i, element in enumerate(new):
-                _check_element(i, element)
-        return new
-
-    def _register_originals(self, original: Any, arrays: dict[str, Any]) -> None:
-        for name, array in arrays.items():
-            array = np.array(array)
-            if isinstance(original, Parameter):
-                self.register_parameter(name, Parameter(array, original.requires_grad))
-            else:
-                self.register_buffer(name, array)
-
-    def _names(self) -> list[str]:
-        # Where an original is parametrized itself, there is a child "parametrizations" too.
-        return [name for name in self._modules if name.isdigit()]
-
-    @property
-    def _original_names(self) -> list[str]:
-        return ["original"] if self.is_tensor else [f"original{i}" for i in range(self.ntensors)]
-
-    def right_inverse(self, value: Any) -> None:
-        """Store the arrays from which the parametrizations compute `value`.
-
-        The ``right_inverse`` methods are called last to first. If one of them fails, or returns what
-        cannot be stored, everything stays as it was.
-
-        Parameters
-        ----------
-        value : ndarray
-            What the parametrized tensor is to become.
-
-        Raises
-        ------
-        RuntimeError
-            If a parametrization has no ``right_inverse``.
-        NotImplementedError
-            If one cannot invert.
-        ValueError
-            If the result has not the number, dtype or shape of the originals.
-        """
-        with _restoring(self):
-            for module in reversed(list(self)):
-                if not hasattr(module, "right_inverse"):
-                    raise RuntimeError(
-                        f"parametrization {type(module).__name__} does not implement right_inverse."
-                    )
-                value = module.right_inverse(value)
-            if self.is_tensor:
-                if not _is_array(value):
-                    raise ValueError(
-                        f"`right_inverse` should return a tensor. Got {type(value).__name__}"
-                    )
-                arrays = [value]
-            else:
-                if not isinstance(value, Sequence):
-                    raise ValueError(
-                        "'right_inverse' must return a sequence of tensors. "
-                        f"Got {type(value).__name__}."
-                    )
-                if len(value) != self.ntensors:
-                    raise ValueError(
-                        "'right_inverse' must return a sequence of tensors of length "
-                        f"{self.ntensors}. Got a sequence of length {len(value)}."
-                    )
-                for i, element in enumerate(value):
-                    _check_element(i, element)
-                arrays = list(value)
-            for name, array in zip(self._original_names, arrays):
-                self._check_original(name, array)
-            for name, array in zip(self._original_names, arrays):
-                self._store_original(name, np.array(array))
-
-    def _check_original(self, name: str, array: Any) -> None:
-        current = getattr(self, name)
-        if array.dtype != current.dtype:
-            raise ValueError(
-                f"The tensor returned by `right_inverse` has dtype {array.dtype} "
-                f"while `{name}` has dtype {current.dtype}"
-            )
-        if array.shape != current.shape:
-            raise ValueError(
-                f"The tensor returned by `right_inverse` has shape {array.shape} "
-                f"while `{name}` has shape {current.shape}"
-            )
-
-    def _store_original(self, name: str, array: np.ndarray) -> None:
-        if name in self._parameters:
-            self._parameters[name].data = array
-        else:  # a buffer, or parametrized itself
-            setattr(self, name, array)
-
-    def forward(self) -> Any:
-        """Compute the parametrized tensor."""
-        first, *others = self
-        x = first(*(getattr(self, name) for name in self._original_names))
-        for module in others:
-            x = module(x)
-        return x
-
-
 class _Parametrized:
     """Mixed into the class of a module with parametrized tensors, which it computes when read."""
 
@@ -227,7 +66,7 @@ class _Parametrized:
 
     def __getattr__(self, name: str) -> Any:
         parametrizations = self.__dict__.get("_modules", {}).get("parametrizations", ())
-        if name not in parametrizations:
+        if name not in parametrizations or (self, name) in scope.substitutes:
             return super().__getattr__(name)  # type: ignore[misc]
         if scope.cache is None:
             return _computed(parametrizations[name])
@@ -241,9 +80,13 @@ class _Parametrized:
         if name not in parametrizations:
             super().__setattr__(name, value)
             return
-        parametrizations[name].right_inverse(
-            value.data if isinstance(value, Parameter) else np.asarray(value))
-        _forget_cached(self, name)  # type: ignore[arg-type]
+        _check_not_substituted(self, name, "assign to")
+        array = value.data if isinstance(value, Parameter) else native(plain(value))
+        if array.dtype not in DTYPES:
+            raise ValueError(f"cannot assign an array of dtype {array.dtype} to {name!r}: expected "
+                             "float32, float64, complex64 or complex128")
+        parametrizations[name].right_inverse(array)
+        _forget_cached(self, name)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._modules.get("parametrizations", ())})
@@ -273,6 +116,7 @@ def _computed(parametrization_list: ParametrizationList) -> Any:
     return value
 
 
+@undone_if_it_raises
 def register_parametrization(module: Module, tensor_name: str, parametrization: Module, *,
                              unsafe: bool = False) -> Module:
     """Compute a parameter or buffer of a module by a parametrization from now on.
@@ -306,7 +150,15 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     ------
     ValueError
         If there is no such tensor; unless `unsafe`, if `forward` or `right_inverse` changes the shape
-        or dtype, or returns something else than arrays. The module is then as it was.
+        or dtype, or returns something else than arrays.
+    TypeError
+        If `parametrization` is not a module.
+    RuntimeError
+        Inside a ``value_and_grad`` or ``functional_call`` that has another value for the tensor.
+
+    Notes
+    -----
+    Whatever raises, also in `forward` and `right_inverse`, the module is as it was.
 
     Examples
     --------
@@ -326,21 +178,19 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
            [0., 1., 0.],
            [0., 0., 1.]])
     """
-    mode = parametrization.training
+    if not isinstance(parametrization, Module):
+        raise TypeError("parametrization must be a Module whose forward computes the tensor, got "
+                        f"{parametrization!r}")
+    _check_not_substituted(module, tensor_name, "register a parametrization of")
     parametrization.train(module.training)
-    try:
-        if is_parametrized(module, tensor_name):
-            chain = module.parametrizations[tensor_name]
-            if not unsafe:
-                with _restoring(parametrization, chain):
-                    _check_on_top(module, tensor_name, parametrization)
-            chain.append(parametrization)
-            chain.unsafe |= unsafe
-        else:
-            _register_first(module, tensor_name, parametrization, unsafe)
-    except BaseException:
-        parametrization.train(mode)
-        raise
+    if is_parametrized(module, tensor_name):
+        chain = module.parametrizations[tensor_name]
+        if not unsafe:
+            _check_on_top(module, tensor_name, parametrization)
+        chain.append(parametrization)
+        chain.unsafe |= unsafe
+    else:
+        _register_first(module, tensor_name, parametrization, unsafe)
     _forget_cached(module, tensor_name)
     return module
 
@@ -363,12 +213,25 @@ def tensor_named(module: Module, name: str) -> Any:
         If the module has none.
     """
     tensor = getattr(module, name, None)
-    if not _is_array(tensor):
+    if not is_array(tensor):
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     return tensor
 
 
-def _forget_cached(module: Module, name: str) -> None:
+def _check_not_substituted(module: Any, name: str, doing: str) -> None:
+    """Raise inside a call that has other values for a tensor, or for what it is computed from."""
+    if not scope.substitutes:
+        return
+    used = [(module, name), module._parameters.get(name)]
+    if is_parametrized(module, name):
+        for part in module.parametrizations[name].modules():
+            used += [*part._parameters.values(), *((part, key) for key in part._buffers)]
+    if any(one in scope.substitutes for one in used):
+        raise RuntimeError(f"cannot {doing} {name!r} inside the functional_call or value_and_grad in "
+                           "which other values stand in for it")
+
+
+def _forget_cached(module: Any, name: str) -> None:
     if scope.cache is not None:
         scope.cache.pop((module, name), None)
 
@@ -392,13 +255,13 @@ def _check_on_top(module: Module, name: str, parametrization: Module) -> None:
     """Check that a further parametrization of a tensor keeps its shape and dtype, both ways."""
     Y = getattr(module, name)
     X = parametrization(Y)
-    _check_result("Registering a parametrization", X, Y)
+    check_result("Registering a parametrization", X, Y)
     if hasattr(parametrization, "right_inverse"):
         try:
-            Z = _inverse_at_registration(parametrization)(X)
+            Z = inverse_at_registration(parametrization)(X)
         except NotImplementedError:
             return
-        if not _is_array(Z):
+        if not is_array(Z):
             raise ValueError(
                 f"parametrization.right_inverse must return a tensor. Got: {type(Z).__name__}"
             )
@@ -409,51 +272,6 @@ def _check_on_top(module: Module, name: str, parametrization: Module) -> None:
                     f"as module.{name}, {getattr(Y, what)}, unless the `unsafe` flag is enabled. "
                     f"Got {getattr(Z, what)}"
                 )
-
-
-def _inverse_at_registration(parametrization: Module) -> Callable[[Any], Any]:
-    """Return ``right_inverse``, or what `orthogonal` starts with where PyTorch cannot invert."""
-    return getattr(parametrization, "right_inverse_at_registration", parametrization.right_inverse)
-
-
-def _check_result(doing: str, result: Any, before: Any) -> None:
-    if not _is_array(result):
-        raise ValueError(f"A parametrization must return a tensor. Got {type(result).__name__}.")
-    for what in ("dtype", "shape"):
-        if getattr(result, what) != getattr(before, what):
-            raise ValueError(
-                f"{doing} may not change the {what} of the tensor, unless the `unsafe` flag is "
-                f"enabled: it was {getattr(before, what)} and became {getattr(result, what)}"
-            )
-
-
-def _check_element(i: int, element: Any) -> None:
-    if not _is_array(element):
-        raise ValueError(
-            "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
-            f"Got element {i} of the sequence with type {type(element).__name__}."
-        )
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, (np.ndarray, np.generic, Box))
-
-
-@contextmanager
-def _restoring(*modules: Module) -> Iterator[None]:
-    """Undo assignments to parameters and buffers of modules and below if the block raises."""
-    parts = [part for module in modules for part in module.modules()]
-    buffers = [dict(part._buffers) for part in parts]
-    values = [(parameter, parameter._data) for part in parts for parameter in part.parameters(False)]
-    try:
-        yield
-    except BaseException:
-        for part, before in zip(parts, buffers):
-            part._buffers.clear()
-            part._buffers.update(before)
-        for parameter, value in values:
-            parameter._data = value
-        raise
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
@@ -481,6 +299,7 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     return len(parametrizations) > 0 if tensor_name is None else tensor_name in parametrizations
 
 
+@undone_if_it_raises
 def remove_parametrizations(module: Module, tensor_name: str,
                             leave_parametrized: bool = True) -> Module:
     """Make a parametrized tensor a plain parameter or buffer again.
@@ -506,6 +325,8 @@ def remove_parametrizations(module: Module, tensor_name: str,
     ValueError
         If the tensor is not parametrized, or if `leave_parametrized` is False and there is no single
         ``original``: it was computed from several, or is parametrized itself.
+    RuntimeError
+        Inside a ``value_and_grad`` or ``functional_call`` that has another value for the tensor.
 
     Examples
     --------
@@ -517,6 +338,7 @@ def remove_parametrizations(module: Module, tensor_name: str,
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
+    _check_not_substituted(module, tensor_name, "remove the parametrization of")
     parametrizations = module.parametrizations[tensor_name]
     single = parametrizations.is_tensor and not is_parametrized(parametrizations)
     if not single and not leave_parametrized:
@@ -569,6 +391,7 @@ def type_before_parametrizations(module: Module) -> Any:
     return cls.__mro__[2] if issubclass(cls, _Parametrized) else cls
 
 
+@undone_if_it_raises
 def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
                                          tensor_name: str | None = None) -> Module:
     """Give one module the parametrizations of another, and the parameters that they compute from.

@@ -122,7 +122,7 @@ def test_any_square_base_is_used_as_it_is(orthogonal_map, shape, dtype):
 
 @maps
 def test_a_large_base_is_written_and_read_by_its_first_columns(orthogonal_map, monkeypatch):
-    monkeypatch.setitem(orthogonal.__globals__, "LARGEST_SQUARE_BASE", 6)
+    monkeypatch.setitem(orthogonal.__wrapped__.__globals__, "LARGEST_SQUARE_BASE", 6)
     module = moved((7, 3), orthogonal_map)
     state = module.state_dict()
     assert state[BASE].shape == (7, 3)

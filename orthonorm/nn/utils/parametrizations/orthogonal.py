@@ -9,7 +9,8 @@ from ....core.completion import completion, is_orthonormal
 from ....core.matrices import as_matrices, mT
 from ....gradients.completion import multiply
 from ....gradients.householder import base_times_householder
-from ...module import Module, fitted
+from ...module import Module
+from ...state import fitted, undone_if_it_raises
 from ..parametrize import is_parametrized, register_parametrization, tensor_named
 
 ORTHOGONAL_MAPS = {
@@ -29,6 +30,7 @@ STARTS = {"haar": core.haar, "torus": core.torus}
 LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 
 
+@undone_if_it_raises
 def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None = None, *,
                use_trivialization: bool = True, start: str | None = None,
                rng: Any = None) -> Module:

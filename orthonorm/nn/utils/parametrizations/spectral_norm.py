@@ -7,10 +7,12 @@ from .... import core, gradients
 from ....core.matrices import check_finite
 from ....core.spectral import unit_vector
 from ...module import Module
+from ...state import undone_if_it_raises
 from ..parametrize import register_parametrization, tensor_named
 from .convolution_norm import ConvolutionSpectralNorm, check_iterations
 
 
+@undone_if_it_raises
 def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int = 1,
                   eps: float = 1e-12, dim: int | None = None, *, input_size: Any = None,
                   rng: Any = None) -> Module:
