@@ -1,6 +1,6 @@
 """Modules as pure functions of their parameters, and gradients of losses."""
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
 import numpy as np
@@ -10,13 +10,15 @@ from autograd.tracer import isbox, new_box, toposort, trace_stack
 
 from .gradients.rules import plain
 from .nn.module import Module
-from .nn.parameter import substituting
+from .nn.parameter import Parameter, substituting
+from .nn.utils.parametrize import is_parametrized
 
 __all__ = ["functional_call", "value_and_grad"]
 
 
 def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any] | Any,
-                    args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+                    args: Any = (), kwargs: Mapping[str, Any] | None = None, *,
+                    tie_weights: bool = True, strict: bool = False) -> Any:
     """Call a module with other values in place of its parameters and buffers.
 
     The module is not changed; what it assigns to substituted buffers is forgotten.
@@ -25,10 +27,17 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     ----------
     module : Module
     parameter_and_buffer_dicts : dict of str to array or autograd tracer, or a sequence of such dicts
-        The names are those of ``named_parameters()`` and ``named_buffers()``.
+        The names are those of ``named_parameters()`` and ``named_buffers()``. The name of a
+        parametrized tensor, such as "weight", gives it this value without any parametrization.
+        (PyTorch promises the same, but assigns the value, without a gradient.)
     args : tuple, or a single argument
         None stands for no argument.
     kwargs : dict, optional
+    tie_weights : bool
+        Whether a value for one name of a shared parameter or buffer is for its other names too.
+    strict : bool
+        Whether missing and unknown names are errors. Otherwise the module keeps its own values for
+        missing names, and unknown ones are ignored.
 
     Returns
     -------
@@ -38,9 +47,14 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     Raises
     ------
     RuntimeError
-        If the module has no parameter or buffer of a given name.
+        With `strict`, if names are missing or unknown.
+    AttributeError
+        If a name leads into a submodule that does not exist.
+    TypeError
+        If a value is no array.
     ValueError
-        If they are not dicts, or a name is in two of them.
+        If they are not dicts, or a name is in two of them; with `tie_weights`, if the names of one
+        parameter have different values.
 
     Examples
     --------
@@ -53,11 +67,13 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     array([[3., 4.]])
     """
     values = _merged(parameter_and_buffer_dicts)
-    places = _places(module)
-    unknown = [name for name in values if name not in places]
-    if unknown:
-        raise RuntimeError(f"Unexpected key(s), not in {type(module).__name__}: {unknown}")
-    with substituting({places[name]: value for name, value in values.items()}):
+    tensors = {**dict(module.named_parameters(remove_duplicate=False)),
+               **dict(module.named_buffers(remove_duplicate=False))}
+    if tie_weights:
+        values = _tied(values, tensors)
+    if strict:
+        _check_names(module, values, tensors)
+    with substituting(dict(_substitutes(module, values, tie_weights))):
         args = () if args is None else args if isinstance(args, tuple) else (args,)
         return module(*args, **(kwargs or {}))
 
@@ -74,12 +90,44 @@ def _merged(dicts: Any) -> dict[str, Any]:
     return {name: value for given in dicts for name, value in given.items()}
 
 
-def _places(module: Module) -> dict[str, Any]:
-    """Map each name to what stands for it in ``substituting``."""
-    places: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
-    for path, part in module.named_modules(remove_duplicate=False):
-        places.update((f"{path}.{name}" if path else name, (part, name)) for name in part._buffers)
-    return places
+def _tied(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the value of one name to all names of the same parameter or buffer."""
+    tied = dict(values)
+    for name in values.keys() & tensors.keys():
+        for other in (key for key, tensor in tensors.items() if tensor is tensors[name]):
+            if values.get(other, values[name]) is not values[name]:
+                raise ValueError(f"{name!r} and {other!r} are tied and have different values; "
+                                 "tie_weights=False allows that")
+            tied[other] = values[name]
+    return tied
+
+
+def _check_names(module: Module, values: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    differences = {"Unexpected": sorted(values.keys() - tensors.keys()),
+                   "Missing": sorted(tensors.keys() - values.keys())}
+    lines = [f"{kind} key(s): {', '.join(map(repr, names))}."
+             for kind, names in differences.items() if names]
+    if lines:
+        raise RuntimeError(
+            f"Error(s) in reparametrizing for {type(module).__name__}:\n\t" + "\n\t".join(lines))
+
+
+def _substitutes(module: Module, values: Mapping[str, Any],
+                 tie_weights: bool) -> Iterator[tuple[Any, Any]]:
+    """Yield what ``substituting`` takes: what a value stands for, and the value."""
+    held = [p for part in module.modules() for p in part._parameters.values()]
+    for full_name, value in values.items():
+        path, _, name = full_name.rpartition(".")
+        part = module.get_submodule(path)
+        parameter = part._parameters.get(name)
+        if isinstance(value, Parameter):
+            value = value.data
+        if value is not None and not isinstance(value, np.ndarray) and not isbox(value):
+            raise TypeError(f"the value of {full_name!r} must be an array, got {type(value).__name__}")
+        if parameter is not None and (tie_weights or held.count(parameter) == 1):
+            yield parameter, value
+        elif name in part._parameters or name in part._buffers or is_parametrized(part, name):
+            yield (part, name), value
 
 
 def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tuple[Any, dict]]:

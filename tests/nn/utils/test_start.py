@@ -48,6 +48,28 @@ def test_householder_reaches_every_start_without_a_base(start, shape):
         assert_within(module.weight, DRAWS[start](shape, rng=seed), 1e-14)
 
 
+@cases
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley"])
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_without_a_base_the_start_is_the_draw_or_a_rotation(start, shape, orthogonal_map, dtype):
+    for seed in range(4):
+        module = orthogonal(Holder(sample(shape, dtype)), "weight", orthogonal_map,
+                            use_trivialization=False, start=start, rng=seed)
+        Q = DRAWS[start](shape, dtype, rng=seed)
+        if shape[-1] == shape[-2] and not is_complex(dtype):  # uniform on O(n) -> uniform on SO(n)
+            Q[..., 0] *= np.sign(np.linalg.det(Q))[..., None]
+        X = module.parametrizations.weight.original
+        assert_within(module.weight, Q, 1e-14 * max(1, np.max(np.abs(X))) ** 2)
+
+
+@cases
+@pytest.mark.parametrize("trivial", [True, False])
+def test_unitary_householder_starts_at_the_draw(start, shape, trivial):
+    module = orthogonal(Holder(sample(shape, complex)), "weight", "unitary_householder",
+                        use_trivialization=trivial, start=start, rng=3)
+    assert_within(module.weight, DRAWS[start](shape, complex, rng=3), 1e-14)
+
+
 def test_both_determinants_occur_with_a_base():
     weights = [orthogonal(nn.Linear(4, 4), start="haar", rng=seed).weight for seed in range(20)]
     assert {round(np.linalg.det(W)) for W in weights} == {-1, 1}
@@ -102,15 +124,10 @@ def square():
     return Holder(sample((3, 3)))
 
 
-WITHOUT_BASE = {"start": "haar", "use_trivialization": False}
 REFUSED = {
     "unknown": (square(), {"start": "uniform"}, "start has to be None"),
     "not square": (Holder(sample((4, 3))), {"start": "torus"}, r"square matrices, got shape \(4, 3\)"),
     "on top": (spectral_norm(square(), rng=0), {"start": "haar"}, "first parametrization"),
-    "cayley without base": (square(), {**WITHOUT_BASE, "orthogonal_map": "cayley"},
-                            "needs use_trivialization=True"),
-    "matrix_exp without base": (square(), {**WITHOUT_BASE, "orthogonal_map": "matrix_exp"},
-                                "needs use_trivialization=True"),
 }
 
 

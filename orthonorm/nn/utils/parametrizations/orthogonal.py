@@ -6,9 +6,10 @@ from autograd.extend import Box
 
 from .... import core, gradients
 from ....core.completion import completion, is_orthonormal
-from ....core.matrices import as_matrices, mT
+from ....core.matrices import as_matrices, check_finite, mT
 from ....gradients.completion import multiply
 from ....gradients.householder import base_times_householder
+from ....gradients.rules import plain
 from ...module import Module
 from ...state import fitted, undone_if_it_raises
 from ..parametrize import is_parametrized, register_parametrization, tensor_named
@@ -54,7 +55,9 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     start : {"haar", "torus"}, optional
         Start from a random matrix instead of the present weight: "haar" is uniform among all
         (:func:`orthonorm.core.haar`), "torus" a block-diagonal rotation by uniform angles
-        (:func:`orthonorm.core.torus`), for square matrices.
+        (:func:`orthonorm.core.torus`), for square matrices. Without trivialization "matrix_exp" and
+        "cayley" reach no real square matrix of determinant -1: "haar" is then uniform among the
+        rotations, those of determinant 1.
     rng : None, int or numpy.random.Generator
         Draws the `start`. Without one nothing is drawn. (PyTorch completes its base with random
         columns.)
@@ -70,8 +73,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
         `orthogonal_map` is not one of the four; if it is "householder" and the tensor complex, or
         parametrized already (the diagonal of what it maps must hold signs); if `start` is not one of
-        the two, is "torus" for a matrix that is not square, or cannot be reached: on top of another
-        parametrization, and with "matrix_exp" or "cayley" without trivialization.
+        the two, is "torus" for a matrix that is not square, or is on top of another parametrization.
 
     Notes
     -----
@@ -130,7 +132,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         raise ValueError(
             f"Expected a matrix or batch of matrices. Got a tensor of {np.ndim(weight)} dimensions."
         )
-    weight = as_matrices(gradients.stop_gradient(weight), name)
+    weight = as_matrices(plain(weight), name)
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
         smooth = square or np.iscomplexobj(weight) or on_top
@@ -144,10 +146,10 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
                          f'{name}: the diagonal must hold signs. Use "matrix_exp" or "cayley"')
     if start is None:
         return register_parametrization(module, name, parametrization, unsafe=True)
-    if not use_trivialization and orthogonal_map in ("matrix_exp", "cayley"):
-        raise ValueError(f'start={start!r} with orthogonal_map "{orthogonal_map}" needs '
-                         "use_trivialization=True: the map alone does not reach every matrix")
     Q = STARTS[start](weight.shape, weight.dtype, rng)
+    square_and_real = Q.shape[-2] == Q.shape[-1] and not np.iscomplexobj(Q)
+    if square_and_real and not use_trivialization and orthogonal_map in ("matrix_exp", "cayley"):
+        Q[..., 0] *= np.linalg.slogdet(Q)[0][..., None]  # these reach rotations only
     register_parametrization(module, name, parametrization, unsafe=True)
     setattr(module, name, Q)
     return module
@@ -250,11 +252,12 @@ class _Orthogonal(Module):
         part, square = (*self.shape[:-2], n, k), (*self.shape[:-2], n, n)
         base = fitted(key, value, part if np.shape(value) == part else square,
                       self._buffers[name].dtype)
+        check_finite(base, key)
+        if not is_orthonormal(base, tolerance=1e-3):
+            raise ValueError(f"{key} must have orthonormal columns")
         frame = base[..., :k]
         if n == k or base.shape == square and not _is_completion(base, frame):
             return _read_only(base)
-        if not is_orthonormal(frame, tolerance=1e-3):
-            raise ValueError(f"{key} must have orthonormal columns where it is not square")
         return _read_only(frame.copy())
 
 

@@ -6,6 +6,7 @@ import autograd.numpy as np
 from .... import core, gradients
 from ....core.matrices import check_finite
 from ....core.spectral import unit_vector
+from ....gradients.rules import plain
 from ...module import Module
 from ...state import undone_if_it_raises
 from ..parametrize import register_parametrization, tensor_named
@@ -136,7 +137,7 @@ class _SpectralNorm(Module):
         self.n_power_iterations = n_power_iterations
         if ndim > 1:
             rng = np.random.default_rng(rng)
-            W = gradients.stop_gradient(self._as_matrix(weight))
+            W = self._as_matrix(plain(weight))
             u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
             u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
             self.register_buffer("_u", u)
