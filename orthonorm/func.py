@@ -10,7 +10,7 @@ from autograd.tracer import isbox, new_box, toposort, trace_stack
 
 from .gradients.rules import plain
 from .nn.module import Module
-from .nn.parameter import substituting
+from .nn.parameter import Parameter, substituting
 
 __all__ = ["functional_call", "value_and_grad"]
 
@@ -26,16 +26,17 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     ----------
     module : Module
     parameter_and_buffer_dicts : dict of str to array or autograd tracer, or a sequence of such dicts
-        The names are those of ``named_parameters()`` and ``named_buffers()``; or that of a parametrized
-        tensor, whose value is then not computed.
+        The names are those of ``named_parameters()`` and ``named_buffers()``. The name of a
+        parametrized tensor, such as "weight", gives it this value without any parametrization.
+        (PyTorch promises the same, but assigns the value, without a gradient.)
     args : tuple, or a single argument
         None stands for no argument.
     kwargs : dict, optional
     tie_weights : bool
-        Whether a value for one name of a parameter that has several stands at all of them.
+        Whether a value for one name of a shared parameter or buffer is for its other names too.
     strict : bool
-        Whether every parameter and buffer needs a value, and other names are refused; by default names
-        that the module does not have are ignored.
+        Whether missing and unknown names are errors. Otherwise the module keeps its own values for
+        missing names, and unknown ones are ignored.
 
     Returns
     -------
@@ -45,12 +46,14 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     Raises
     ------
     RuntimeError
-        If `strict`, and the names are not those of the parameters and buffers.
-    ValueError
-        If they are not dicts, or a name is in two of them; if `tie_weights`, and two names of one
-        parameter have different values.
+        With `strict`, if names are missing or unknown.
     AttributeError
-        If a name leads to a submodule that there is none of.
+        If a name leads into a submodule that does not exist.
+    TypeError
+        If a value is no array.
+    ValueError
+        If they are not dicts, or a name is in two of them; with `tie_weights`, if the names of one
+        parameter have different values.
 
     Examples
     --------
@@ -83,22 +86,28 @@ def _merged(dicts: Any) -> dict[str, Any]:
 def _at_their_places(module: Module, values: dict[str, Any], tie_weights: bool,
                      strict: bool) -> dict[Any, Any]:
     """Return the values by what they stand in for: a parameter, or a name of a module."""
-    parameters = dict(module.named_parameters(remove_duplicate=False))
+    tensors: dict[str, Any] = {**dict(module.named_parameters(remove_duplicate=False)),
+                               **dict(module.named_buffers(remove_duplicate=False))}
+    if tie_weights:
+        given = {id(tensors[name]): value for name, value in values.items() if name in tensors}
+        tied = {name: given[id(x)] for name, x in tensors.items() if id(x) in given}
+        if any(tied[name] is not values[name] for name in values.keys() & tied.keys()):
+            raise ValueError(f"tied names, of {sorted(values.keys() & tied.keys())}, have different "
+                             "values, which needs tie_weights=False")
+        values = values | tied
+    if strict and values.keys() != tensors.keys():
+        raise RuntimeError(f"Error(s) in a strict functional_call of {type(module).__name__}: "
+                           f"Unexpected key(s): {sorted(values.keys() - tensors.keys())}. "
+                           f"Missing key(s): {sorted(tensors.keys() - values.keys())}.")
     places: dict[Any, Any] = {}
     for name, value in values.items():
         path, _, last = name.rpartition(".")
+        value = value.data if isinstance(value, Parameter) else value
+        if value is not None and not isinstance(value, np.ndarray) and not isbox(value):
+            raise TypeError(f"the value of {name!r} must be an array, got {type(value).__name__}")
         owner = module.get_submodule(path)
-        place = parameters[name] if tie_weights and name in parameters else (owner, last)
-        if places.setdefault(place, value) is not value:
-            raise ValueError(f"{name!r} is another name of a parameter that has a value already: two "
-                             "values need tie_weights=False")
-    if strict:
-        known = parameters | dict(module.named_buffers(remove_duplicate=False))
-        unexpected = [name for name in values if name not in known]
-        missing = [name for name in known if name not in values and parameters.get(name) not in places]
-        if unexpected or missing:
-            raise RuntimeError(f"strict functional_call of {type(module).__name__}: unexpected key(s) "
-                               f"{unexpected}, missing key(s) {missing}")
+        whole = tie_weights and owner._parameters.get(last) is not None
+        places[owner._parameters[last] if whole else (owner, last)] = value
     return places
 
 

@@ -14,9 +14,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from orthonorm import nn
 from orthonorm.func import functional_call, value_and_grad
+from orthonorm.gradients import stop_gradient
 from orthonorm.nn.parameter import scope
 from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
-from orthonorm.nn.utils.parametrize import cached, register_parametrization
+from orthonorm.nn.utils.parametrize import (
+    cached, register_parametrization, remove_parametrizations,
+)
 
 from .nn.snapshots import bits, snapshot
 
@@ -410,46 +413,47 @@ def test_functional_call_without_args_as_in_pytorch():
     assert_array_equal(functional_call(layer, {}, None, {"input": x}), layer(x))
 
 
-def test_functional_call_ignores_names_it_has_not_unless_strict():
-    layer, x, W = nn.Linear(2, 2, rng=0), np.ones(2), np.diag([2.0, 3.0])
-    assert_array_equal(functional_call(layer, {"weight": W, "foo": 1.0}, x), W @ x + layer.bias)
-    everything = {"weight": W, "bias": np.zeros(2)}
-    assert_array_equal(functional_call(layer, everything, x, strict=True), [2.0, 3.0])
-    # PyTorch 2.13: RuntimeError, which tells both
-    both = r"Linear.*unexpected.*\['foo'\].*missing.*\[\]"
-    for values, message in [({**everything, "foo": 1.0}, both),
-                            ({"weight": W}, r"unexpected.*\[\].*missing.*\['bias'\]")]:
-        with pytest.raises(RuntimeError, match=message):
-            functional_call(layer, values, x, strict=True)
-    # PyTorch 2.13: AttributeError, strict or not
-    with pytest.raises(AttributeError, match="has no submodule `a`"):
-        functional_call(layer, {"a.bias": 1.0}, x)
+def test_functional_call_ignores_unknown_names_as_in_pytorch():
+    layer, x = nn.Linear(2, 2, rng=0), np.ones(2)
+    values = {"foo": np.ones(1), "in_features": np.ones(1)}
+    assert_array_equal(functional_call(layer, values, x), layer(x))
+    with pytest.raises(AttributeError, match="no submodule `0`"):
+        functional_call(layer, {"0.bias": np.ones(2)}, x)
+
+
+def test_a_strict_functional_call_wants_exactly_the_names():
+    layer = orthogonal(nn.Linear(2, 2, rng=0))
+    with pytest.raises(RuntimeError) as caught:
+        functional_call(layer, {"weight": np.eye(2), "bias": np.ones(2)}, np.ones(2), strict=True)
+    assert "Unexpected key(s): ['weight']." in str(caught.value)
+    assert ("Missing key(s): ['parametrizations.weight.0.base', 'parametrizations.weight.original']"
+            in str(caught.value))
+    plain = nn.Linear(2, 2, rng=0)
+    out = functional_call(plain, {"weight": np.eye(2), "bias": np.ones(2)}, np.ones(2), strict=True)
+    assert_array_equal(out, [2.0, 2.0])
     nothing_left(layer)
 
 
-def test_strict_functional_call_wants_buffers_too():
-    layer = spectral_norm(nn.Linear(3, 3, bias=False, rng=0), rng=0).eval()
-    values = {**dict(layer.named_parameters()), **dict(layer.named_buffers())}
-    arrays = {name: np.array(getattr(value, "data", value)) for name, value in values.items()}
-    assert_array_equal(functional_call(layer, arrays, np.ones(3), strict=True), layer(np.ones(3)))
-    del arrays["parametrizations.weight.0._u"]
-    with pytest.raises(RuntimeError, match=r"missing key\(s\) \['parametrizations.weight.0._u'\]"):
-        functional_call(layer, arrays, np.ones(3), strict=True)
-
-
-def test_functional_call_takes_a_parametrized_weight_by_its_name():
-    layer, W, x = orthogonal(nn.Linear(3, 2, bias=False, rng=0)), random(2, 3), random(3)
+@pytest.mark.parametrize("make", [orthogonal, spectral_norm, weight_norm])
+def test_the_name_of_a_parametrized_weight_switches_it_off(make):
+    layer, W = make(nn.Linear(2, 2, bias=False, rng=0)), 3 * np.eye(2)
     before = snapshot(layer)
-    assert_array_equal(functional_call(layer, {"weight": W}, x), x @ W.T)
-    assert_allclose(jacobian(lambda W: functional_call(layer, {"weight": W}, x))(W)[0, 0], x)
-    with cached():
-        held = layer.weight
-        assert_array_equal(functional_call(layer, {"weight": W}, x), x @ W.T)
-        assert layer.weight is held
-    # PyTorch 2.13: not one of named_parameters()
-    with pytest.raises(RuntimeError, match=r"unexpected key\(s\) \['weight'\]"):
-        functional_call(layer, {"weight": W}, x, strict=True)
+
+    def output(W):
+        return anp.sum(functional_call(layer, {"weight": W}, np.ones(2)))
+
+    assert output(W) == 6.0
+    assert_array_equal(grad(output)(W), np.ones((2, 2)))
     assert snapshot(layer) == before
+    nothing_left(layer)
+
+
+def test_functional_call_takes_parameters_and_refuses_what_is_no_array():
+    layer, x = nn.Linear(2, 2, rng=0), np.ones(2)
+    other = nn.Linear(2, 2, rng=1)
+    assert_array_equal(functional_call(layer, dict(other.named_parameters()), x), other(x))
+    with pytest.raises(TypeError, match="'weight' must be an array, got float"):
+        functional_call(layer, {"weight": 3.0}, x)
 
 
 def test_functional_call_refuses_a_name_given_twice():
@@ -465,22 +469,78 @@ def test_functional_call_takes_only_dicts(wrong):
         functional_call(nn.Linear(2, 2), wrong, np.ones(2))
 
 
-def test_functional_call_of_a_tied_parameter_reaches_every_place():
-    model = nn.Sequential(nn.Linear(2, 2, bias=False, rng=0), nn.Linear(2, 2, bias=False, rng=1))
+def tied():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    model[0]._parameters["weight"].data = np.eye(2)
     model[1].weight = model[0]._parameters["weight"]
-    W, x, two = model[0].weight, np.ones(2), 2 * np.eye(2)
-    for name in ("0.weight", "1.weight"):
-        assert_array_equal(functional_call(model, {name: two}, x), [4.0, 4.0])
-        assert_array_equal(functional_call(model, {name: two}, x, strict=True), [4.0, 4.0])
-        assert_allclose(functional_call(model, {name: two}, x, tie_weights=False), 2 * W @ x)
-        with pytest.raises(RuntimeError, match=r"missing key\(s\) \['[01].weight'\]"):
-            functional_call(model, {name: two}, x, tie_weights=False, strict=True)
-    assert_array_equal(functional_call(model, {"0.weight": two, "1.weight": two}, x), [4.0, 4.0])
-    both = {"0.weight": two, "1.weight": 3 * np.eye(2)}
-    # PyTorch 2.13: ValueError
-    with pytest.raises(ValueError, match="two values need tie_weights=False"):
-        functional_call(model, both, x)
-    assert_array_equal(functional_call(model, both, x, tie_weights=False), [6.0, 6.0])
+    return model
+
+
+@pytest.mark.parametrize("names, tie_weights, expected", [
+    # Printed by PyTorch 2.13.
+    ({"0.weight": 2}, True, 4.0), ({"1.weight": 2}, True, 4.0), ({"0.weight": 2}, False, 2.0),
+    ({"0.weight": 2, "1.weight": 3}, False, 6.0), ({"0.weight": 2, "1.weight": 3}, True, None),
+], ids=str)
+def test_tied_weights(names, tie_weights, expected):
+    values = {name: factor * np.eye(2) for name, factor in names.items()}
+    if expected is None:
+        with pytest.raises(ValueError, match="tied.*tie_weights=False"):
+            functional_call(tied(), values, np.ones(2), tie_weights=tie_weights)
+    else:
+        out = functional_call(tied(), values, np.ones(2), tie_weights=tie_weights)
+        assert_array_equal(out, [expected] * 2)
+
+
+def test_tied_buffers_and_modules_used_twice():
+    layer = nn.Linear(2, 2, bias=False, rng=0)
+    for tie in (True, False):  # a module used twice has one weight
+        out = functional_call(nn.Sequential(layer, layer), {"1.weight": 2 * np.eye(2)}, np.ones(2),
+                              tie_weights=tie)
+        assert_array_equal(out, [4.0, 4.0])
+    holder = Reading(layer, lambda: (holder.a, holder.b))
+    shared = np.ones(1)
+    holder.register_buffer("a", shared), holder.register_buffer("b", shared)
+    for tie, b in ((True, 0.0), (False, 1.0)):
+        assert functional_call(holder, {"a": np.zeros(1)}, tie_weights=tie) == (0.0, b)
+
+
+INSIDE = {
+    "assign": lambda m: setattr(m, "weight", np.eye(3)),
+    "assign a tracer": lambda m: setattr(m, "weight", m.weight),
+    "register": lambda m: orthogonal(m, "bias_"), "on top": spectral_norm, "weight norm": (
+        lambda m: weight_norm(m, "bias")),
+    "remove": lambda m: remove_parametrizations(m, "weight"),
+    "leave": lambda m: remove_parametrizations(m, "weight", leave_parametrized=False),
+    "load": lambda m: m.load_state_dict({key: 0 * v for key, v in m.state_dict().items()
+                                         if "base" not in key}, strict=False),
+}
+
+
+@pytest.mark.parametrize("change", INSIDE)
+def test_changing_what_is_differentiated_raises_and_changes_nothing(change):
+    module = orthogonal(nn.Linear(3, 3, rng=0))
+    module.bias_ = nn.Parameter(np.eye(2))
+    before = snapshot(module)
+    with pytest.raises(RuntimeError, match="inside the functional_call or value_and_grad"):
+        value_and_grad(lambda: INSIDE[change](module) or anp.sum(module.weight), module)()
+    assert snapshot(module) == before
+    nothing_left(module)
+
+
+def test_a_tracer_assigned_to_a_buffer_raises_and_none_is_left():
+    layer = nn.Linear(2, 2, rng=0)
+    layer.register_buffer("mean", np.zeros(2))
+
+    def loss(unbox):
+        layer.mean = unbox(layer(np.ones(2)))
+        return anp.sum(layer(layer.mean))
+
+    with pytest.raises(TypeError, match="tracer to buffer 'mean'.*stop_gradient"):
+        value_and_grad(loss, layer)(lambda x: x)
+    nothing_left(layer)
+    value_and_grad(loss, layer)(stop_gradient)
+    assert_array_equal(layer.mean, layer(np.ones(2)))
+    nothing_left(layer)
 
 
 def test_functional_call_with_buffers():

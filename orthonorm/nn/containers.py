@@ -41,6 +41,24 @@ class _Numbered(Module):
         self.register_module(str(len(self)), module)
         return self
 
+    def extend(self, modules: Iterable[Module]) -> "_Numbered":
+        """Add modules at the end, and return the container."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put a module before position `index`."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._renumber(list(ModuleList(modules)))  # refuses what is not a module before any change
+
+    def pop(self, index: int = -1) -> Module:
+        """Remove a module, and return it."""
+        module = self[index]
+        del self[index]
+        return module
+
     def _name(self, index: int) -> str:
         if not -len(self) <= index < len(self):
             raise IndexError(f"index {index} is out of range")
@@ -111,18 +129,6 @@ class ModuleList(_Numbered):
     @classmethod
     def _of(cls, named: list[tuple[str, Module]]) -> "ModuleList":
         return ModuleList(module for _, module in named)
-
-    def extend(self, modules: Iterable[Module]) -> "ModuleList":
-        """Add modules at the end, and return the list."""
-        for module in modules:
-            self.append(module)
-        return self
-
-    def insert(self, index: int, module: Module) -> None:
-        """Put a module before position `index`."""
-        modules = list(self)
-        modules.insert(index, module)
-        self._renumber(list(ModuleList(modules)))  # refuses what is not a module before any change
 
     def _children_lines(self) -> list[str]:
         runs: list[list] = []  # [names, repr]: equal neighbours are printed once

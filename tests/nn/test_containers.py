@@ -163,9 +163,10 @@ def test_a_slice_of_module_list_is_numbered_anew(index, expected):
     assert kinds(part) == [(str(i), name) for i, name in enumerate(expected)]
 
 
+@both
 @pytest.mark.parametrize("index", [0, 1, 3, 5, -1])
-def test_insert_is_that_of_a_list(index):
-    modules, expected, new = three(nn.ModuleList), ["ReLU", "Tanh", "Identity"], nn.Linear(1, 1)
+def test_insert_is_that_of_a_list(container, index):
+    modules, expected, new = three(container), ["ReLU", "Tanh", "Identity"], nn.Linear(1, 1)
     modules.insert(index, new)
     expected.insert(index, "Linear")
     assert kinds(modules) == [(str(i), name) for i, name in enumerate(expected)]
@@ -178,8 +179,18 @@ def test_inserting_no_module_changes_nothing():
     assert kinds(modules) == kinds(three(nn.ModuleList))
 
 
-def test_extend():
-    modules = three(nn.ModuleList)
+@both
+@pytest.mark.parametrize("index", [0, -1, 1])
+def test_pop_is_that_of_a_list(container, index):
+    modules, expected = three(container), ["ReLU", "Tanh", "Identity"]
+    module = modules[index]
+    assert modules.pop(index) is module and expected.pop(index)
+    assert kinds(modules) == [(str(i), name) for i, name in enumerate(expected)]
+
+
+@both
+def test_extend(container):
+    modules = three(container)
     assert modules.extend(make() for make in ACTIVATIONS) is modules
     assert [type(m) for m in modules] == 2 * list(ACTIVATIONS)
     assert len(modules.extend(modules)) == 12

@@ -285,12 +285,14 @@ def test_get_submodule_and_get_parameter():
     assert model.get_submodule("") is model
     assert model.get_submodule("0.0") is model[0][0]
     assert model.get_parameter("0.0.bias") is model[0][0]._parameters["bias"]
+    assert Everything().get_buffer("b1").shape == (2,)
 
 
 @pytest.mark.parametrize("method, target", [
     ("get_submodule", "foo"), ("get_submodule", "sub.foo"), ("get_submodule", "w"),
     ("get_submodule", "nomod"), ("get_parameter", "foo"), ("get_parameter", "sub.foo"),
     ("get_parameter", "foo.bar"), ("get_parameter", "b1"), ("get_parameter", "none"),
+    ("get_buffer", "foo"), ("get_buffer", "w"), ("get_buffer", "noneb"),
 ])
 def test_get_raises_for_a_wrong_name(method, target):
     with pytest.raises(AttributeError) as caught:
@@ -467,6 +469,9 @@ def test_state_dict_loads_into_a_fresh_module(family):
     state = {key: core.haar(value.shape, rng=1) if key.endswith(".base")
              else np.random.default_rng(1).standard_normal(value.shape)
              for key, value in make().state_dict().items()}
+    for key in state:
+        if key.endswith("base"):  # must be orthogonal
+            state[key] = np.linalg.qr(state[key])[0]
     module = make()
     assert module.load_state_dict(state) == ([], [])
     loaded = module.state_dict()
@@ -603,6 +608,29 @@ def test_non_persistent_buffers_are_not_state():
         module.load_state_dict({**module.state_dict(), "np": np.ones(1)})
     module.register_buffer("np", np.ones(1))
     assert "np" in module.state_dict()
+
+
+@pytest.mark.parametrize("make", [lambda m: m, orthogonal, spectral_norm, weight_norm])
+def test_float_and_double_convert_in_place(make):
+    module = make(nn.Linear(3, 5, rng=0))
+    module.register_buffer("count", np.zeros(1, int))
+    parameters, weight = list(module.parameters()), np.array(module.eval().weight)
+    assert module.float() is module and list(module.parameters()) == parameters
+    assert {p.dtype for p in parameters} == {np.dtype(np.float32)} and module.count.dtype == int
+    assert module.weight.dtype == np.float32
+    np.testing.assert_allclose(module.weight, weight, rtol=0, atol=1e-6)
+    assert module.double().weight.dtype == np.float64
+    assert {p.dtype for p in module.to("complex64").parameters()} == {np.dtype("c8")}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, int, "cpu", np.float16])
+def test_a_dtype_that_cannot_be_is_refused_and_changes_nothing(dtype):
+    model = nn.Sequential(linear(), nn.Linear(2, 2, dtype=complex, rng=0))
+    before = snapshot(model)
+    with pytest.raises(TypeError):
+        model.to(dtype)
+    assert snapshot(model) == before
+    assert model.float()[1].weight.dtype == complex and model[0].weight.dtype == np.float32
 
 
 # -- printing ----------------------------------------------------------------------------------------

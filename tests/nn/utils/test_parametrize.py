@@ -722,6 +722,93 @@ def test_a_failing_parametrized_original_restores_the_others():
     assert snapshot(module) == before
 
 
+# -- nothing is left half changed --------------------------------------------------------------------
+
+class Fail(nn.Module):
+    def forward(self, x):
+        raise ZeroDivisionError
+
+
+def unconverged():
+    """A spectral-normed layer whose every power iteration shows."""
+    module = nn.Linear(3, 3, rng=0)
+    module._parameters["weight"].data = np.diag([3.0, 2.9, 1.0])
+    return spectral_norm(module, rng=0)
+
+
+FAILING = {
+    "map": lambda m: orthogonal(m, "weight", "foo"), "start": lambda m: orthogonal(m, start="haar"),
+    "householder": lambda m: orthogonal(m, "weight", "householder"),
+    "dim": lambda m: spectral_norm(m, dim=5), "iterations": lambda m: spectral_norm(m, "weight", 0),
+    "eps": lambda m: spectral_norm(m, eps="small"), "rng": lambda m: spectral_norm(m, rng="seed"),
+    "input_size": lambda m: spectral_norm(m, input_size=3),
+    "weight norm": weight_norm, "lambda": lambda m: register_parametrization(m, "weight", lambda x: x),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_a_failing_call_moves_no_buffer(case):
+    module = unconverged()
+    before = snapshot(module)
+    with pytest.raises((ValueError, IndexError, TypeError)):
+        FAILING[case](module)
+    assert snapshot(module) == before
+
+
+@pytest.mark.parametrize("use", [
+    lambda m: m.weight, lambda m: m(np.ones(3)), lambda m: remove_parametrizations(m, "weight"),
+    lambda m: register_parametrization(m, "weight", Identity())],
+    ids=["read", "call", "remove", "register"])
+def test_a_later_failure_in_the_chain_moves_no_buffer(use):
+    module = register_parametrization(unconverged(), "weight", Fail(), unsafe=True)
+    before = snapshot(module)
+    with cached(), pytest.raises(ZeroDivisionError):
+        use(module)
+    assert snapshot(module) == before
+
+
+@pytest.mark.parametrize("parametrized", [False, True])
+def test_a_transfer_that_fails_half_way_changes_nothing(parametrized):
+    source = register_parametrization(unconverged(), "bias", Double())
+    source.parametrizations.bias.append(Fail())
+    target = nn.Linear(3, 3, rng=1).eval()
+    if parametrized:
+        spectral_norm(target, rng=1)
+    before = snapshot(source), snapshot(target)
+    with cached():
+        weight = target.weight
+        with pytest.raises(ZeroDivisionError):
+            transfer_parametrizations_and_params(source, target)
+        assert_array_equal(target.weight, weight)
+    assert (snapshot(source), snapshot(target)) == before
+
+
+def test_a_parametrization_must_be_a_module():
+    with pytest.raises(TypeError, match="parametrization must be a Module.*lambda"):
+        register_parametrization(linear(), "weight", lambda x: x)
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3, 4]], np.eye(2, dtype=int), "text", None], ids=str)
+@pytest.mark.parametrize("make", [orthogonal, spectral_norm, weight_norm])
+def test_assigning_another_kind_of_number_names_it(make, value):
+    module = make(linear(2, 2))
+    before = snapshot(module)
+    with pytest.raises(ValueError, match="cannot assign an array of dtype .* to 'weight': expected"):
+        module.weight = value
+    assert snapshot(module) == before
+
+
+@pytest.mark.parametrize("make", [orthogonal, spectral_norm, weight_norm])
+def test_the_order_of_bytes_does_not_matter(make):
+    module, plain = make(linear(2, 2)), linear(2, 2)
+    value = np.array([[0.0, 1.0], [1.0, 0.0]])
+    module.weight = value.astype(">f8")
+    assert_allclose(module.weight, value, atol=1e-15)
+    plain.weight = nn.Parameter(value.astype(">f8"))
+    assert plain.weight.dtype.isnative
+    assert_array_equal(plain.weight, value)
+
+
 # -- training mode, types ----------------------------------------------------------------------------
 
 def test_a_parametrization_takes_the_modules_mode():

@@ -6,9 +6,10 @@ from autograd.extend import Box
 
 from .... import core, gradients
 from ....core.completion import completion, is_orthonormal
-from ....core.matrices import as_matrices, mT
+from ....core.matrices import as_matrices, check_finite, mT
 from ....gradients.completion import multiply
 from ....gradients.householder import base_times_householder
+from ....gradients.rules import plain
 from ...module import Module
 from ...state import fitted, undone_if_it_raises
 from ..parametrize import is_parametrized, register_parametrization, tensor_named
@@ -55,8 +56,8 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         Start from a random matrix instead of the present weight: "haar" is uniform among all
         (:func:`orthonorm.core.haar`), "torus" a block-diagonal rotation by uniform angles
         (:func:`orthonorm.core.torus`), for square matrices. Without trivialization "matrix_exp" and
-        "cayley" reach only the real square matrices of determinant 1, and "haar" is uniform among
-        these: the first column of others is turned round.
+        "cayley" reach no real square matrix of determinant -1: "haar" is then uniform among the
+        rotations, those of determinant 1.
     rng : None, int or numpy.random.Generator
         Draws the `start`. Without one nothing is drawn. (PyTorch completes its base with random
         columns.)
@@ -72,8 +73,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
         `orthogonal_map` is not one of the four; if it is "householder" and the tensor complex, or
         parametrized already (the diagonal of what it maps must hold signs); if `start` is not one of
-        the two, is "torus" for a matrix that is not square, comes on top of another parametrization,
-        or cannot be reached: as on assignment, below.
+        the two, is "torus" for a matrix that is not square, or is on top of another parametrization.
 
     Notes
     -----
@@ -132,7 +132,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         raise ValueError(
             f"Expected a matrix or batch of matrices. Got a tensor of {np.ndim(weight)} dimensions."
         )
-    weight = as_matrices(gradients.stop_gradient(weight), name)
+    weight = as_matrices(plain(weight), name)
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
         smooth = square or np.iscomplexobj(weight) or on_top
@@ -147,9 +147,9 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     if start is None:
         return register_parametrization(module, name, parametrization, unsafe=True)
     Q = STARTS[start](weight.shape, weight.dtype, rng)
-    square = Q.shape[-2] == Q.shape[-1]
-    if square and not np.iscomplexobj(Q) and not _reaches_everything(parametrization):
-        Q[..., 0] *= np.sign(np.linalg.det(Q))[..., None]
+    square_and_real = Q.shape[-2] == Q.shape[-1] and not np.iscomplexobj(Q)
+    if square_and_real and not use_trivialization and orthogonal_map in ("matrix_exp", "cayley"):
+        Q[..., 0] *= np.linalg.slogdet(Q)[0][..., None]  # these reach rotations only
     register_parametrization(module, name, parametrization, unsafe=True)
     setattr(module, name, Q)
     return module
@@ -255,7 +255,8 @@ class _Orthogonal(Module):
         part, square = (*self.shape[:-2], n, k), (*self.shape[:-2], n, n)
         base = fitted(key, value, part if np.shape(value) == part else square,
                       self._buffers[name].dtype)
-        # A square base is used as it is, like PyTorch's, unless it is no base at all.
+        check_finite(base, key)
+        # A square base is used as it is, like PyTorch's, unless it is none at all.
         if not is_orthonormal(base, tolerance=0.9 if base.shape == square else 1e-3):
             raise ValueError(f"{key} must have orthonormal columns")
         frame = base[..., :k]

@@ -140,7 +140,7 @@ class _SpectralNorm(Module):
         self.n_power_iterations = n_power_iterations
         if ndim > 1:
             rng = np.random.default_rng(rng)
-            W = gradients.stop_gradient(self._as_matrix(weight))
+            W = self._as_matrix(plain(weight))
             u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
             u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
             self.register_buffer("_u", u)
