@@ -1,4 +1,4 @@
-"""A save that is killed at any system call, or finds the disk full, leaves one whole file: old or new."""
+"""A save that is killed at any system call, or finds the disk full, leaves a whole file: old or new."""
 import re
 import subprocess
 import sys
