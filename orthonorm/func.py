@@ -8,9 +8,10 @@ from autograd.core import VJPNode, add_outgrads
 from autograd.extend import vspace
 from autograd.tracer import isbox, new_box, toposort, trace_stack
 
-from .gradients.rules import plain
+from .gradients import stop_gradient
 from .nn.module import Module
 from .nn.parameter import Parameter, substituting
+from .nn.utils.parametrize import is_parametrized
 
 __all__ = ["functional_call", "value_and_grad"]
 
@@ -99,6 +100,7 @@ def _at_their_places(module: Module, values: dict[str, Any], tie_weights: bool,
         raise RuntimeError(f"Error(s) in a strict functional_call of {type(module).__name__}: "
                            f"Unexpected key(s): {sorted(values.keys() - tensors.keys())}. "
                            f"Missing key(s): {sorted(tensors.keys() - values.keys())}.")
+    held = [parameter for part in module.modules() for parameter in part._parameters.values()]
     places: dict[Any, Any] = {}
     for name, value in values.items():
         path, _, last = name.rpartition(".")
@@ -106,8 +108,11 @@ def _at_their_places(module: Module, values: dict[str, Any], tie_weights: bool,
         if value is not None and not isinstance(value, np.ndarray) and not isbox(value):
             raise TypeError(f"the value of {name!r} must be an array, got {type(value).__name__}")
         owner = module.get_submodule(path)
-        whole = tie_weights and owner._parameters.get(last) is not None
-        places[owner._parameters[last] if whole else (owner, last)] = value
+        parameter = owner._parameters.get(last)
+        if parameter is not None and (tie_weights or held.count(parameter) == 1):
+            places[parameter] = value
+        elif last in owner._parameters or last in owner._buffers or is_parametrized(owner, last):
+            places[owner, last] = value
     return places
 
 
@@ -167,7 +172,7 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
         else:
             warnings.warn("Output seems independent of input.")
             end = VJPNode.new_root()
-        _check_loss(plain(value))
+        _check_loss(stop_gradient(value))
         roots = {tracer._node: name for name, tracer in tracers.items()}
         gradients = _backward(end, vspace(value).ones(), roots)
         return value, {name: _as_gradient(gradients.get(name), parameter)

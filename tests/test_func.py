@@ -543,6 +543,21 @@ def test_a_tracer_assigned_to_a_buffer_raises_and_none_is_left():
     nothing_left(layer)
 
 
+def test_functional_call_puts_no_array_in_the_place_of_a_module():
+    layer, x = nn.Linear(2, 2, rng=0), np.ones(2)
+    read = Reading(layer, lambda: read.layer(x))
+    assert_array_equal(functional_call(read, {"layer": np.eye(2)}), layer(x))
+
+
+@pytest.mark.parametrize("tie_weights", [True, False])
+def test_a_gradient_inside_functional_call_is_that_of_the_given_value(tie_weights):
+    layer = nn.Linear(2, 2, bias=False, rng=0)
+    inner = value_and_grad(lambda: anp.sum(layer.weight ** 2), layer)
+    given = {"layer.weight": np.eye(2)}
+    _, gradients = functional_call(Reading(layer, inner), given, tie_weights=tie_weights)
+    assert_array_equal(gradients["weight"], 2 * np.eye(2))
+
+
 def test_functional_call_with_buffers():
     layer = spectral_norm(nn.Linear(3, 3, rng=0), rng=0).eval()
     W, e = np.diag([4.0, 2.0, 1.0]), np.eye(3)

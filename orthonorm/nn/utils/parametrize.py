@@ -15,7 +15,7 @@ import numpy as np
 from autograd.extend import Box
 
 from ...core.matrices import DTYPES
-from ...gradients.rules import plain
+from ...gradients import stop_gradient
 from ..containers import ModuleDict
 from ..module import Module
 from ..parameter import Parameter, native, scope
@@ -81,7 +81,7 @@ class _Parametrized:
             super().__setattr__(name, value)
             return
         _check_not_substituted(self, name, "assign to")
-        array = value.data if isinstance(value, Parameter) else native(plain(value))
+        array = value.data if isinstance(value, Parameter) else native(stop_gradient(value))
         if array.dtype not in DTYPES:
             raise ValueError(f"cannot assign an array of dtype {array.dtype} to {name!r}: expected "
                              "float32, float64, complex64 or complex128")

@@ -9,7 +9,7 @@ from ....core.completion import completion, is_orthonormal
 from ....core.matrices import as_matrices, check_finite, mT
 from ....gradients.completion import multiply
 from ....gradients.householder import base_times_householder
-from ....gradients.rules import plain
+from ....gradients import stop_gradient
 from ...module import Module
 from ...state import fitted, undone_if_it_raises
 from ..parametrize import is_parametrized, register_parametrization, tensor_named
@@ -132,7 +132,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         raise ValueError(
             f"Expected a matrix or batch of matrices. Got a tensor of {np.ndim(weight)} dimensions."
         )
-    weight = as_matrices(plain(weight), name)
+    weight = as_matrices(stop_gradient(weight), name)
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
         smooth = square or np.iscomplexobj(weight) or on_top

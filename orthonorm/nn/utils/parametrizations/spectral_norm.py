@@ -6,7 +6,7 @@ import autograd.numpy as np
 from .... import core, gradients
 from ....core.matrices import check_finite
 from ....core.spectral import power_of_two, unit_vector
-from ....gradients.rules import plain
+from ....gradients import stop_gradient
 from ....gradients.spectral import to_usual_scale
 from ...module import Module
 from ...state import undone_if_it_raises
@@ -140,7 +140,7 @@ class _SpectralNorm(Module):
         self.n_power_iterations = n_power_iterations
         if ndim > 1:
             rng = np.random.default_rng(rng)
-            W = self._as_matrix(plain(weight))
+            W = self._as_matrix(stop_gradient(weight))
             u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
             u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
             self.register_buffer("_u", u)
@@ -162,7 +162,7 @@ class _SpectralNorm(Module):
         W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
         W = W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
         # If a row is not tiny nor is W, whose scale can be left: this spares a pass over all of it.
-        return W if power_of_two(plain(W)[:1]) is None else to_usual_scale(W)
+        return W if power_of_two(stop_gradient(W)[:1]) is None else to_usual_scale(W)
 
     def _from_matrix(self, W: Any, shape: tuple[int, ...]) -> Any:
         others = shape[:self.dim] + shape[self.dim + 1:]
@@ -171,7 +171,7 @@ class _SpectralNorm(Module):
 
 
 def _normalize(x: Any, eps: float) -> Any:
-    c = power_of_two(plain(x))
+    c = power_of_two(stop_gradient(x))
     X = x if c is None else x / c
     norm = np.sqrt(np.sum(np.real(X * np.conj(X))))
-    return X / norm if plain(norm) * float(c or 1) > eps else x / eps
+    return X / norm if stop_gradient(norm) * float(c or 1) > eps else x / eps

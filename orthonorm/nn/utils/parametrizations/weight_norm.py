@@ -6,7 +6,7 @@ import autograd.numpy as np
 
 from ....core.matrices import check_finite
 from ....core.spectral import power_of_two
-from ....gradients.rules import cast, plain
+from ....gradients.rules import cast, stop_gradient
 from ...module import Module
 from ..parametrize import is_parametrized, register_parametrization
 
@@ -97,7 +97,7 @@ class _WeightNorm(Module):
                 f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
                 f"but got {self.dim})"
             )
-        c = power_of_two(plain(v), None if self.dim == -1 else self.dim % v.ndim)
+        c = power_of_two(stop_gradient(v), None if self.dim == -1 else self.dim % v.ndim)
         return (v, 1) if c is None else (v / c, c)
 
     def _norm(self, v: Any) -> Any:
