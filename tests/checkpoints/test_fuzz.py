@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import tracemalloc  # noqa: F401  (pytest reports with it what went wrong elsewhere in the meantime)
 
 import numpy as np
 import pytest
