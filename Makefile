@@ -4,7 +4,7 @@ PYTHON ?= python3
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test coverage test-matrix fuzz lint dist live bench accuracy frameworks properties endurance notebooks clean
+.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live bench accuracy frameworks properties endurance notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -20,6 +20,10 @@ coverage: .venv/installed-coverage  ## run all tests, and say what of the packag
 
 test-matrix:  ## run all tests on Python 3.11 to 3.13, with the oldest and the newest packages (10 minutes each)
 	.ci/test-matrix
+
+mutation: .venv/installed-mutation  ## break core, gradients and nn/utils line by line, and run the tests (a day)
+	OMP_NUM_THREADS=1 .venv/bin/python -m mutmut run
+	.venv/bin/python -m mutmut results
 
 properties: .venv/installed-test  ## test what holds for all arguments on many more of them (15 minutes)
 	EXAMPLES=2000 .venv/bin/python -m pytest -q -n auto tests/properties
@@ -57,7 +61,7 @@ notebooks: .venv/installed-notebooks  ## execute the lessons anew
 		--ExecutePreprocessor.record_timing=False $(LESSONS)
 
 clean:  ## remove environments, builds and caches
-	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
+	rm -rf .venv .venv-* build dist mutants *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv .venv-torch:
