@@ -185,6 +185,7 @@ def cayley_inverse(Q):
 
 
 def _inverse(Q):
+    as_matrices(plain(Q), "Q")
     frame = orthonormalize(_double(Q))
     X = cast(_cayley_inverse(frame), Q.dtype)
     check_reached(plain(X), plain(frame))

@@ -4,6 +4,7 @@ from autograd import make_jvp, make_vjp
 from autograd.extend import defjvp, defvjp, primitive
 
 from ..core.logarithm import logarithm, logarithm_adjoint, logarithm_tangent
+from ..core.matrices import as_matrices
 from ..core.matrix_exp import exponential_of
 from .matrix_exp import matrix_exp_adjoint, matrix_exp_tangent
 from .orthonormalize import orthonormalize
@@ -58,6 +59,7 @@ def matrix_exp_inverse(Q):
 
 
 def _inverse(Q):
+    as_matrices(plain(Q), "Q")
     frame = orthonormalize(cast(Q, np.result_type(Q.dtype, np.float64)))
     return cast(_logarithm(frame), Q.dtype)
 

@@ -86,6 +86,7 @@ def unitary_householder_inverse(Q):
 
 
 def _inverse(Q):
+    as_matrices(plain(Q), "Q")
     S = orthonormalize(Q)
     columns = [S[..., :0]]
     for j in range(S.shape[-1]):
