@@ -69,6 +69,25 @@ def test_single_precision_stays(name, dtype, wide_cotangent):
     assert tangent.dtype == value.dtype and tangent.real.dtype == np.float32
 
 
+@pytest.mark.parametrize("name, dtype", [(name, dtype) for name in TABLE for dtype in (REAL, COMPLEX)
+                                         if not (TABLE[name][3] and dtype is COMPLEX)])
+def test_second_derivatives_stay_in_single_precision(name, dtype):
+    case = Case(name, TABLE[name][2][0], single(dtype))
+    gradient_at = grad(lambda X: np.sum(np.real(case.f(X)) ** 2))
+    assert grad(lambda X: np.sum(np.real(gradient_at(X))))(case.X).dtype == single(dtype)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (2, 5)], ids=str)
+def test_the_integers_on_the_diagonal_multiply_the_derivatives_of_householder(shape):
+    """PyTorch multiplies the columns by the integer part of the diagonal, whatever it is."""
+    X, C = sample(shape, REAL), sample(shape, REAL, 1)
+    unit, double = (X * (1 - np.eye(*shape)) + d * np.eye(*shape) for d in (1, 2))
+    gradient_at = grad(lambda X: np.sum(C * gradients.householder(X)))
+    assert_within(gradient_at(double), 2 * gradient_at(unit), 1e-13)
+    tangent_at = make_jvp(gradients.householder)
+    assert_within(tangent_at(double)(C)[1], 2 * tangent_at(unit)(C)[1], 1e-13)
+
+
 @pytest.mark.parametrize("name", ["matrix_exp", "cayley"])
 @pytest.mark.parametrize("dtype", [REAL, COMPLEX])
 @pytest.mark.parametrize("shape", [(4, 4), (5, 3), (7, 2), (2, 7), (9, 1), (2, 7, 2)], ids=str)
