@@ -38,7 +38,7 @@ def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
     --------
     >>> from autograd import grad
     >>> u, v = np.array([1.0, 0.0]), np.array([1.0, 0.0])
-    >>> grad(lambda W: np.sum(power_iteration(W, u, v)[0] @ W))(np.diag([2.0, 1.0]))
+    >>> grad(lambda W: (power_iteration(W, u, v)[0] @ W).sum())(np.diag([2.0, 1.0]))
     array([[1., 1.],
            [0., 0.]])
     """
@@ -103,7 +103,7 @@ def spectral_normalize(W, u, v):
     --------
     >>> from autograd import grad
     >>> u, v = np.array([1.0, 0.0]), np.array([1.0, 0.0])
-    >>> grad(lambda W: np.sum(spectral_normalize(W, u, v)))(np.diag([4.0, 2.0]))
+    >>> grad(lambda W: spectral_normalize(W, u, v).sum())(np.diag([4.0, 2.0]))
     array([[-0.125,  0.25 ],
            [ 0.25 ,  0.25 ]])
     """
