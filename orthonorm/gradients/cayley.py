@@ -8,7 +8,7 @@ from ..core.cayley import (
 from ..core.matrices import as_matrices
 from .orthonormalize import orthonormalize
 from .rules import (
-    H, cast, conj, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint, tril,
+    H, cast, conj, define, double, on_tall, rows, skew_blocks, skew_blocks_adjoint, stop_gradient, tril,
 )
 
 
@@ -64,13 +64,13 @@ def cayley(X):
 
 
 def _cayley_of_tall(X):
-    S = schur_complement(as_matrices(plain(X), "X"))
+    S = schur_complement(as_matrices(stop_gradient(X), "X"))
     return _cayley(X, S, is_large(S))
 
 
 def _cayley_adjoint(Q, X, S, large, Qbar):
     if large:
-        X, Qbar = _double(X), _double(Qbar)
+        X, Qbar = double(X), double(Qbar)
         return _product_adjoint(_resolvent(-X, Qbar), _resolvent(X, _E(X)))
     n, k = X.shape[-2:]
     YH = H(_cayley_Y(Q))
@@ -83,7 +83,7 @@ def _cayley_adjoint(Q, X, S, large, Qbar):
 
 def _cayley_tangent(Q, X, S, large, dX):
     if large:
-        X, dX = _double(X), _double(dX)
+        X, dX = double(X), double(dX)
         return _resolvent(X, _product(dX, _resolvent(X, _E(X))))
     B = X[..., X.shape[-1]:, :]
     dOmega, dB = skew_blocks(dX)
@@ -99,10 +99,6 @@ def _cayley_Y(Q):
 
 
 define(_cayley, adjoint=_cayley_adjoint, tangent=_cayley_tangent)
-
-
-def _double(X):
-    return cast(X, np.result_type(X.dtype, np.float64))
 
 
 def _E(X):
@@ -185,10 +181,10 @@ def cayley_inverse(Q):
 
 
 def _inverse(Q):
-    as_matrices(plain(Q), "Q")
-    frame = orthonormalize(_double(Q))
+    as_matrices(stop_gradient(Q), "Q")
+    frame = orthonormalize(double(Q))
     X = cast(_cayley_inverse(frame), Q.dtype)
-    check_reached(plain(X), plain(frame))
+    check_reached(stop_gradient(X), stop_gradient(frame))
     return X
 
 

@@ -5,7 +5,7 @@ from autograd.tracer import isbox
 
 from .. import core
 from ..core.exponential import Exponential, as_square
-from .rules import H, block2, define, mT, plain
+from .rules import H, block2, define, mT, stop_gradient
 
 
 @primitive
@@ -15,7 +15,7 @@ def _expm(A, exponential):
 
 def expm(A):
     """Differentiable :func:`orthonorm.core.expm`."""
-    return _expm(A, Exponential(as_square(plain(A), "A")))
+    return _expm(A, Exponential(as_square(stop_gradient(A), "A")))
 
 
 expm_frechet = primitive(core.expm_frechet)
@@ -45,7 +45,7 @@ def _second_frechet(A, E, D):
        level-2 condition number", SIAM J. Matrix Anal. Appl. 35 (2014).
     """
     n = A.shape[-1]
-    zero = np.zeros_like(plain(A))
+    zero = np.zeros_like(stop_gradient(A))
     return expm_frechet(block2(A, D, zero, A), block2(E, zero, zero, E))[..., :n, n:]
 
 

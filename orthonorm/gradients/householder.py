@@ -9,7 +9,7 @@ from .. import core
 from ..core.householder import as_real_matrices, product_of_reflectors
 from ..core.reflectors import triangle
 from .orthonormalize import orthonormalize
-from .rules import cast, define, mT, on_tall, plain, rows, stop_gradient, tril, triu
+from .rules import cast, define, mT, on_tall, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint
 
 LONG = 2 / 300**2  # tau of a reflector of norm 300
@@ -67,7 +67,7 @@ def _householder_of_tall(X):
 
 
 def _product_of_reflectors(X):
-    return product_of_reflectors(as_real_matrices(plain(X), "X"))
+    return product_of_reflectors(as_real_matrices(stop_gradient(X), "X"))
 
 
 def _factors(X, product):

@@ -1,5 +1,4 @@
 r"""Rules of the inverse of the exponential map."""
-import autograd.numpy as np
 from autograd import make_jvp, make_vjp
 from autograd.extend import defjvp, defvjp, primitive
 
@@ -8,7 +7,7 @@ from ..core.matrices import as_matrices
 from ..core.matrix_exp import exponential_of
 from .matrix_exp import matrix_exp_adjoint, matrix_exp_tangent
 from .orthonormalize import orthonormalize
-from .rules import cast, conj, define, on_tall, plain
+from .rules import cast, conj, define, double, on_tall, stop_gradient
 
 
 _logarithm = primitive(logarithm)
@@ -49,6 +48,7 @@ def matrix_exp_inverse(Q):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from autograd import jacobian
     >>> rotation = np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])
     >>> jacobian(matrix_exp_inverse)(rotation)[1, 0].round(4)
@@ -59,8 +59,8 @@ def matrix_exp_inverse(Q):
 
 
 def _inverse(Q):
-    as_matrices(plain(Q), "Q")
-    frame = orthonormalize(cast(Q, np.result_type(Q.dtype, np.float64)))
+    as_matrices(stop_gradient(Q), "Q")
+    frame = orthonormalize(double(Q))
     return cast(_logarithm(frame), Q.dtype)
 
 
@@ -71,11 +71,11 @@ def _solve_normal(X, R):
 
 
 def _derivative(X, dX):
-    return matrix_exp_tangent(None, X, *exponential_of(plain(X)), dX)
+    return matrix_exp_tangent(None, X, *exponential_of(stop_gradient(X)), dX)
 
 
 def _adjoint(X, Qbar):
-    return matrix_exp_adjoint(None, X, *exponential_of(plain(X)), Qbar)
+    return matrix_exp_adjoint(None, X, *exponential_of(stop_gradient(X)), Qbar)
 
 
 def _normal(X, Y):

@@ -7,7 +7,7 @@ from ..core.matrices import as_matrices
 from ..core.matrix_exp import balance, exponential_of, first_columns
 from .exponential import expm, expm_frechet, frechet, frechet_adjoint
 from .rules import (
-    H, block2, cast, columns, define, on_tall, plain, rows, skew_blocks, skew_blocks_adjoint,
+    H, block2, cast, columns, define, on_tall, rows, skew_blocks, skew_blocks_adjoint, stop_gradient,
 )
 
 
@@ -66,7 +66,7 @@ def matrix_exp(X):
 
 
 def _matrix_exp_of_tall(X):
-    return _matrix_exp(X, *exponential_of(as_matrices(plain(X), "X")))
+    return _matrix_exp(X, *exponential_of(as_matrices(stop_gradient(X), "X")))
 
 
 def matrix_exp_adjoint(Q, X, exponential, P, Qbar):
@@ -120,7 +120,7 @@ def _smooth_tangent(X, dX):
     M, s = _balanced_matrix(X)
     B, (dOmega, dB) = X[..., k:, :], skew_blocks(dX)
     dS = H(dB) @ B + H(B) @ dB
-    zero = np.zeros_like(plain(dS))
+    zero = np.zeros_like(stop_gradient(dS))
     dF = expm_frechet(M, block2(dOmega, -dS / s, zero, zero))
     return rows(dF[..., :k, :k], (dB @ expm(M)[..., k:, :k] + B @ dF[..., k:, :k]) / s)
 
@@ -128,8 +128,8 @@ def _smooth_tangent(X, dX):
 def _balanced_matrix(X):
     Omega, B = skew_blocks(X)
     S = H(B) @ B
-    s = balance(plain(S))
-    zero = np.zeros_like(plain(S))
+    s = balance(stop_gradient(S))
+    zero = np.zeros_like(stop_gradient(S))
     return block2(Omega, -S / s, s * np.eye(S.shape[-1], dtype=S.dtype) + zero, zero), s
 
 

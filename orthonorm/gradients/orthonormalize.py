@@ -3,7 +3,7 @@ import autograd.numpy as np
 from autograd.extend import primitive
 
 from .. import core
-from .rules import H, define, on_tall, plain, tril
+from .rules import H, define, on_tall, stop_gradient, tril
 from .triangular import solve_upper, solve_upper_adjoint
 
 
@@ -61,12 +61,12 @@ def orthonormalize(A):
 
 
 def _real_diagonal(Z):
-    return np.real(Z) * np.eye(Z.shape[-1], dtype=np.real(plain(Z)).dtype)
+    return np.real(Z) * np.eye(Z.shape[-1], dtype=np.real(stop_gradient(Z)).dtype)
 
 
 def _triangle(Q, A):
-    R, columns = np.triu(H(Q) @ A), np.linalg.norm(plain(A), axis=-2)
-    heights = np.abs(np.diagonal(plain(R), axis1=-2, axis2=-1))
+    R, columns = np.triu(H(Q) @ A), np.linalg.norm(stop_gradient(A), axis=-2)
+    heights = np.abs(np.diagonal(stop_gradient(R), axis1=-2, axis2=-1))
     if not np.all(heights > max(A.shape[-2:]) * np.finfo(A.dtype).eps * columns):
         raise np.linalg.LinAlgError("A must have full rank where orthonormalize is differentiated")
     return R

@@ -21,7 +21,7 @@ def stop_gradient(x):
     Returns
     -------
     array_like
-        `x` itself, or the array inside the tracer.
+        `x` itself, or the array inside any number of tracers.
 
     Examples
     --------
@@ -30,13 +30,6 @@ def stop_gradient(x):
     np.float64(3.0)
     """
     return getval(x)
-
-
-def plain(x):
-    """Return the array inside any number of tracers."""
-    while isbox(x):
-        x = getval(x)
-    return x
 
 
 def namespace(*arrays):
@@ -82,6 +75,11 @@ def columns(*blocks):
 def block2(A, B, C, D):
     """Assemble ``[[A, B], [C, D]]``."""
     return rows(columns(A, B), columns(C, D))
+
+
+def double(x):
+    """Convert `x` to double precision, and derivatives back to its own."""
+    return cast(x, numpy.result_type(x.dtype, numpy.float64))
 
 
 def cast(x, dtype):

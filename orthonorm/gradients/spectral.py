@@ -6,7 +6,7 @@ from scipy.linalg import get_blas_funcs
 
 from .. import core
 from ..core.spectral import as_triple, estimate_sigma, power_of_two
-from .rules import conj, define, namespace, plain, stop_gradient
+from .rules import conj, define, namespace, stop_gradient
 
 
 def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
@@ -58,7 +58,7 @@ def to_usual_scale(W):
     array or autograd tracer
         `W` itself unless its norm is far from 1.
     """
-    c = power_of_two(plain(W))
+    c = power_of_two(stop_gradient(W))
     return W if c is None else W / c
 
 
@@ -107,7 +107,8 @@ def spectral_normalize(W, u, v):
     array([[-0.125,  0.25 ],
            [ 0.25 ,  0.25 ]])
     """
-    W, (value, u, v) = W if isbox(W) else np.asarray(W), as_triple(plain(W), plain(u), plain(v))
+    W = W if isbox(W) else np.asarray(W)
+    value, u, v = as_triple(*map(stop_gradient, (W, u, v)))
     sigma = estimate_sigma(value, u, v)
     c = power_of_two(sigma)  # second derivatives divide by the square of sigma
     return _divide(W, u, v, sigma) if c is None else _divide(W / c, u, v, sigma / c)
@@ -116,7 +117,7 @@ def spectral_normalize(W, u, v):
 def _sigma(W, u, v, sigma):
     """Return sigma as a function of W, where a rule is to be differentiated itself."""
     # A zero weight is divided by the constant 1.
-    return conj(u) @ (W @ v) if isbox(W) and np.any(plain(W)) else sigma
+    return conj(u) @ (W @ v) if isbox(W) and np.any(stop_gradient(W)) else sigma
 
 
 def _spectral_adjoint(P, W, u, v, sigma, Pbar):

@@ -8,7 +8,7 @@ from ..core.unitary_householder import phases as core_phases
 from ..core.unitary_householder import product_of_reflectors as core_product
 from .householder import half
 from .orthonormalize import orthonormalize
-from .rules import H, conj, define, on_tall, plain, rows, stop_gradient, tril
+from .rules import H, conj, define, on_tall, rows, stop_gradient, tril
 from .triangular import solve_upper, solve_upper_adjoint
 
 
@@ -48,7 +48,7 @@ def unitary_householder(X):
     >>> grad(lambda X: np.imag(unitary_householder(X)[0, 0]))(np.array([[2.0 + 0.0j]]))
     array([[0.+0.5j]])
     """
-    check_diagonal(as_matrices(plain(X), "X"))
+    check_diagonal(as_matrices(stop_gradient(X), "X"))
     return on_tall(lambda X: product_of_reflectors(X) * phases(X), X)
 
 
@@ -86,7 +86,7 @@ def unitary_householder_inverse(Q):
 
 
 def _inverse(Q):
-    as_matrices(plain(Q), "Q")
+    as_matrices(stop_gradient(Q), "Q")
     S = orthonormalize(Q)
     columns = [S[..., :0]]
     for j in range(S.shape[-1]):

@@ -148,7 +148,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         return register_parametrization(module, name, parametrization, unsafe=True)
     Q = STARTS[start](weight.shape, weight.dtype, rng)
     square_and_real = Q.shape[-2] == Q.shape[-1] and not np.iscomplexobj(Q)
-    if square_and_real and not use_trivialization and orthogonal_map in ("matrix_exp", "cayley"):
+    if square_and_real and not _reaches_everything(parametrization):
         Q[..., 0] *= np.linalg.slogdet(Q)[0][..., None]  # these reach rotations only
     register_parametrization(module, name, parametrization, unsafe=True)
     setattr(module, name, Q)
@@ -156,6 +156,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
 
 
 def _reaches_everything(parametrization: "_Orthogonal") -> bool:
+    """Tell whether every orthogonal matrix can be assigned: two of the maps need a base for that."""
     return (parametrization.use_trivialization
             or parametrization.orthogonal_map not in ("matrix_exp", "cayley"))
 
