@@ -6,6 +6,7 @@ import numpy as np
 
 from . import functional as F
 from . import init
+from .functional.arrays import as_int
 from .module import Module
 from .parameter import Parameter
 
@@ -214,8 +215,8 @@ class LayerNorm(Module):
     def __init__(self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True,
                  bias: bool = True, *, dtype: Any = np.float64):
         super().__init__()
-        self.normalized_shape = ((normalized_shape,) if isinstance(normalized_shape, int)
-                                 else tuple(normalized_shape))
+        lengths = (normalized_shape,) if np.ndim(normalized_shape) == 0 else normalized_shape
+        self.normalized_shape = tuple(as_int("normalized_shape", n) for n in lengths)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.register_parameter(
             "weight", Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None)

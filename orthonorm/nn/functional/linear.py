@@ -164,9 +164,9 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
                                f"{np.shape(array)}")
     axes, n = tuple(range(-len(shape), 0)), math.prod(shape)
     deviation = x - np.sum(x, axis=axes, keepdims=True) / n
-    # Once more, for the rounding of a mean that is large beside the deviations.
+    # The mean is off by the rounding of large entries; the deviations, small, tell by how much.
     deviation = deviation - np.sum(stop_gradient(deviation), axis=axes, keepdims=True) / n
     variance = np.sum(deviation * deviation, axis=axes, keepdims=True) / n
-    y = deviation / np.sqrt(variance + eps)
+    y = deviation / np.sqrt(variance + float(eps))
     y = y if weight is None else y * weight
     return y if bias is None else y + bias

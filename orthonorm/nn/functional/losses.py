@@ -93,7 +93,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
 
     .. math:: -\sum_c w_c \left((1 - \epsilon) \, p_c + \epsilon / C\right) \ell_c .
 
-    The mean of no losses is NaN, as in PyTorch.
+    The mean of no losses is NaN, as in PyTorch. The gradient of an ignored sample is 0 whatever its
+    logits are; PyTorch's is NaN where they hold NaN or infinity.
 
     Examples
     --------
@@ -139,11 +140,11 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
     if index.size and not (0 <= index.min() and index.max() < x.shape[1]):
         raise IndexError(f"target must hold classes from 0 to {x.shape[1] - 1}, got {index.min()} to "
                          f"{index.max()}")
-    log_p = _log_softmax(keep(x, kept[:, None]))
-    w_t = w[index] * kept
+    log_p = _log_softmax(keep(x, kept[:, None]))  # so that nothing in an ignored sample does harm
+    w_t = keep(w[index], kept)
     losses = -w_t * _pick(log_p, index)
     if smoothing:
-        spread = -np.sum(_for_classes(w, x.ndim) * log_p, axis=1) * kept
+        spread = keep(-np.sum(_for_classes(w, x.ndim) * log_p, axis=1), kept)
         losses = (1 - smoothing) * losses + smoothing / x.shape[1] * spread
     return losses, np.sum(w_t)
 
@@ -225,7 +226,8 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     .. math:: w \left(-q \, t \log \sigma(x) - (1 - t) \log(1 - \sigma(x))\right)
               = w \left(q \, t \log(1 + e^{-x}) + (1 - t) \log(1 + e^x)\right)
 
-    For t from 0 to 1 no terms cancel in the second form.
+    For t from 0 to 1 no terms cancel in the second form. For t = 1 and x = -infinity it is infinity,
+    where PyTorch has NaN.
 
     Examples
     --------
