@@ -9,6 +9,7 @@ from autograd.extend import defjvp, defvjp, primitive
 from ...gradients import stop_gradient
 from .activations import log1p_exp
 from .arrays import as_array, keep, to_common_dtype
+from .softmax import log_softmax
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss"]
 
@@ -140,7 +141,7 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
     if index.size and not (0 <= index.min() and index.max() < x.shape[1]):
         raise IndexError(f"target must hold classes from 0 to {x.shape[1] - 1}, got {index.min()} to "
                          f"{index.max()}")
-    log_p = _log_softmax(keep(x, kept[:, None]))  # so that nothing in an ignored sample does harm
+    log_p = log_softmax(keep(x, kept[:, None]), 1)  # so that nothing in an ignored sample does harm
     w_t = keep(w[index], kept)
     losses = -w_t * _pick(log_p, index)
     if smoothing:
@@ -158,13 +159,8 @@ def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
     x, t = to_common_dtype(x, t)
     classes = x.shape[1]
     p = (1 - smoothing) * t + smoothing / classes if smoothing else t
-    losses = -np.sum(_for_classes(w, x.ndim) * p * _log_softmax(x), axis=1)
+    losses = -np.sum(_for_classes(w, x.ndim) * p * log_softmax(x, 1), axis=1)
     return losses, losses.size
-
-
-def _log_softmax(x: Any) -> Any:
-    x = x - stop_gradient(x).max(axis=1, keepdims=True)  # the largest is 0: nothing overflows
-    return x - np.log(np.sum(np.exp(x), axis=1, keepdims=True))
 
 
 def _for_classes(w: Any, ndim: int) -> Any:

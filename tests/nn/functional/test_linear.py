@@ -49,6 +49,28 @@ def test_errors_of_bilinear(shapes, message):
         F.bilinear(*map(np.zeros, shapes))
 
 
+# -- embedding with a row that is not trained ---------------------------------------------------------
+
+@pytest.mark.parametrize("padding_idx", [1, -2])
+def test_no_gradient_reaches_the_padding_row(padding_idx):
+    weight, index = sample((3, 2)), np.array([[1, 0], [1, 2]])
+
+    def function(weight):
+        return F.embedding(index, weight, padding_idx)
+    np.testing.assert_array_equal(function(weight), weight[index])
+    g = sample((2, 2, 2), seed=1)
+    _, (found,) = gradients(function, (weight,), g)
+    np.testing.assert_array_equal(found, [g[0, 1], [0, 0], g[1, 1]])
+
+
+@pytest.mark.parametrize("padding_idx", [3, -4])
+def test_a_padding_row_that_is_not_there(padding_idx):
+    for call in (lambda: F.embedding(np.array([0]), np.ones((3, 2)), padding_idx),
+                 lambda: nn.Embedding(3, 2, padding_idx)):
+        with pytest.raises(AssertionError, match="padding_idx must be within num_embeddings, 3, got"):
+            call()
+
+
 # -- layer_norm --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("dtype", REAL)
