@@ -138,6 +138,11 @@ def test_ignored_samples_count_nothing_whatever_they_hold(bad, smoothing, reduct
     np.testing.assert_array_equal(g[1], np.zeros(4))
 
 
+def test_an_infinite_weight_does_not_reach_an_ignored_sample():
+    weight = np.array([np.inf, 1.0])
+    assert F.cross_entropy(np.zeros(2), -100, weight, reduction="sum", label_smoothing=0.1) == 0
+
+
 def test_binary_cross_entropy_at_infinity():
     for x, t in ((-np.inf, 1.0), (np.inf, 0.0), (-np.inf, 0.5)):
         assert F.binary_cross_entropy_with_logits(np.array(x), np.array(t)) == np.inf
