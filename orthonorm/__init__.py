@@ -4,10 +4,10 @@ The parts, each importing only those before it: :mod:`orthonorm.core` (the maps 
 :mod:`orthonorm.gradients` (the same, differentiable by autograd), :mod:`orthonorm.nn` (modules and
 parametrizations under PyTorch's names), :mod:`orthonorm.func` (gradients of losses),
 :mod:`orthonorm.optim` (optimisers), :mod:`orthonorm.checkpoints` (files of weights),
-:mod:`orthonorm.equivalence` (the comparison with PyTorch).
+:mod:`orthonorm.equivalence` (the comparison with PyTorch; the only one to import by its name).
 """
-from . import core, func, gradients, nn, optim
+from . import checkpoints, core, func, gradients, nn, optim
 
 __version__ = "0.1.0"
 
-__all__ = ["core", "func", "gradients", "nn", "optim"]
+__all__ = ["checkpoints", "core", "func", "gradients", "nn", "optim"]

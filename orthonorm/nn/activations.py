@@ -62,6 +62,52 @@ class LeakyReLU(Module):
         return f"negative_slope={self.negative_slope}"
 
 
+class Softmax(Module):
+    """Apply exp(x) / sum(exp(x)) along a dimension.
+
+    Parameters
+    ----------
+    dim : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Softmax(0)(np.log([1.0, 3.0]))
+    array([0.25, 0.75])
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Any) -> Any:
+        """Return an array of the shape of `input`."""
+        return F.softmax(input, self.dim)
+
+    def extra_repr(self) -> str:
+        """Return what stands between the brackets of the layer's `repr`."""
+        return f"dim={self.dim}"
+
+
+class LogSoftmax(Softmax):
+    """Apply x - log(sum(exp(x))) along a dimension.
+
+    Parameters
+    ----------
+    dim : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LogSoftmax(0)(np.array([0.0, 1e4]))
+    array([-10000.,      0.])
+    """
+
+    def forward(self, input: Any) -> Any:
+        """Return an array of the shape of `input`."""
+        return F.log_softmax(input, self.dim)
+
+
 class Sigmoid(Module):
     """Apply the logistic function 1 / (1 + exp(-x)).
 

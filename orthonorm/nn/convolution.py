@@ -6,7 +6,8 @@ import numpy as np
 
 from . import functional as F
 from . import init
-from .functional.convolution import per_dimension
+from .functional.convolution import padding_widths, per_dimension
+from .functional.padding import MODES, pad_with
 from .layers import has_bias
 from .module import Module
 from .parameter import Parameter
@@ -22,9 +23,13 @@ class _Convolution(Module):
     output_padding: Any
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1,
-                 padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True, *,
-                 dtype: Any = np.float64, rng: Any = None):
+                 padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True,
+                 padding_mode: str = "zeros", *, dtype: Any = np.float64, rng: Any = None):
         super().__init__()
+        modes = ("zeros",) if self.transposed else ("zeros", *MODES)
+        if padding_mode not in modes:
+            raise ValueError(f"padding_mode must be one of {', '.join(modes)}, got {padding_mode!r}")
+        self.padding_mode = padding_mode
         if groups < 1:
             raise ValueError(f"groups must be a positive integer, got {groups}")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
@@ -55,7 +60,11 @@ class _Convolution(Module):
 
     def forward(self, input: Any) -> Any:
         """Convolve an array of shape (N, in_channels, ...), or (in_channels, ...) without a batch."""
-        return self.function(input, self.weight, self.bias, self.stride, self.padding, self.dilation,
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            widths = padding_widths(self.ndim, padding, self.stride, self.dilation, self.kernel_size)
+            input, padding = pad_with(input, widths, self.padding_mode), 0
+        return self.function(input, self.weight, self.bias, self.stride, padding, self.dilation,
                              self.groups)
 
     def extra_repr(self) -> str:
@@ -69,6 +78,8 @@ class _Convolution(Module):
             parts.append(f"groups={self.groups}")
         if not has_bias(self):
             parts.append("bias=False")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode}")
         return ", ".join(parts)
 
 
@@ -77,9 +88,10 @@ class _TransposedConvolution(_Convolution):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1,
                  padding: Any = 0, output_padding: Any = 0, groups: int = 1, bias: bool = True,
-                 dilation: Any = 1, *, dtype: Any = np.float64, rng: Any = None):
+                 dilation: Any = 1, padding_mode: str = "zeros", *, dtype: Any = np.float64,
+                 rng: Any = None):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-                         bias, dtype=dtype, rng=rng)
+                         bias, padding_mode, dtype=dtype, rng=rng)
         self.output_padding = per_dimension(self.ndim, "output_padding", output_padding, least=0)
 
     def forward(self, input: Any) -> Any:
@@ -99,6 +111,9 @@ class Conv1d(_Convolution):
         As for :func:`.functional.conv1d`; `padding` may be "same" or "valid".
     bias : bool
         Whether a number is added for each output channel.
+    padding_mode : {"zeros", "circular", "reflect", "replicate"}
+        What is put beside the input: zeros, its other end, its mirror image without the last entry,
+        or its last entry.
     dtype : dtype, optional
         float64 by default; float32, complex64 and complex128 also.
     rng : None, int or numpy.random.Generator
@@ -116,9 +131,10 @@ class Conv1d(_Convolution):
     ------
     ValueError
         If `groups` is not positive or does not divide the channels, or `padding` is another string, or
-        is "same" and the stride not 1.
+        is "same" and the stride not 1, or `padding_mode` is another.
     RuntimeError, TypeError
-        If another number is out of range, or not an integer.
+        If another number is out of range, or not an integer; when called, if the input is too small
+        for `padding_mode`.
 
     Examples
     --------
@@ -177,6 +193,7 @@ class ConvTranspose1d(_TransposedConvolution):
         As for :func:`.functional.conv_transpose1d`.
     bias : bool
         Whether a number is added for each output channel.
+    padding_mode : {"zeros"}
     dtype : dtype, optional
         float64 by default; float32, complex64 and complex128 also.
     rng : None, int or numpy.random.Generator
@@ -192,7 +209,7 @@ class ConvTranspose1d(_TransposedConvolution):
     Raises
     ------
     ValueError
-        If `groups` is not positive or does not divide the channels.
+        If `groups` is not positive or does not divide the channels, or `padding_mode` is another.
     RuntimeError, TypeError
         If another number is out of range, or not an integer.
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from . import functional as F
 from . import init
+from .functional.arrays import as_int
+from .functional.linear import row_number
 from .module import Module
 from .parameter import Parameter
 
@@ -145,6 +147,8 @@ class Embedding(Module):
     ----------
     num_embeddings, embedding_dim : int
         Number of vectors, and their length.
+    padding_idx : int, optional
+        The vector that is not trained; a negative one counts from the end.
     dtype : dtype, optional
         float64 by default; float32, complex64 and complex128 also.
     rng : None, int or numpy.random.Generator
@@ -153,7 +157,12 @@ class Embedding(Module):
     Attributes
     ----------
     weight : array, shape (num_embeddings, embedding_dim)
-        Starts as standard normal.
+        Starts as standard normal, and as zeros at `padding_idx`.
+
+    Raises
+    ------
+    AssertionError
+        If `padding_idx` is out of range.
 
     Examples
     --------
@@ -164,19 +173,23 @@ class Embedding(Module):
     (2, 3)
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, *, dtype: Any = np.float64,
-                 rng: Any = None):
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *,
+                 dtype: Any = np.float64, rng: Any = None):
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else row_number(padding_idx, num_embeddings)
         self.weight = init.normal_(Parameter(np.empty((num_embeddings, embedding_dim), dtype)), rng=rng)
+        if self.padding_idx is not None:
+            self.weight[self.padding_idx] = 0
 
     def forward(self, input: Any) -> Any:
         """Map an array of indices of any shape to the array of their vectors."""
-        return F.embedding(input, self.weight)
+        return F.embedding(input, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
-        return f"{self.num_embeddings}, {self.embedding_dim}"
+        shown = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{shown}"
 
 
 class LayerNorm(Module):
@@ -214,8 +227,8 @@ class LayerNorm(Module):
     def __init__(self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True,
                  bias: bool = True, *, dtype: Any = np.float64):
         super().__init__()
-        self.normalized_shape = ((normalized_shape,) if isinstance(normalized_shape, int)
-                                 else tuple(normalized_shape))
+        lengths = (normalized_shape,) if np.ndim(normalized_shape) == 0 else normalized_shape
+        self.normalized_shape = tuple(as_int("normalized_shape", n) for n in lengths)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.register_parameter(
             "weight", Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None)

@@ -35,6 +35,8 @@ class _Cell(Module):
             raise RuntimeError(f"input must have {self.input_size} entries in its last dimension, "
                                f"got shape {input.shape}")
         for state in states:
+            if state.ndim not in (1, 2):
+                raise ValueError(f"hx must have one or two dimensions, got shape {state.shape}")
             _check_state(state, (*input.shape[:-1], self.hidden_size))
 
     def _zeros(self, input: Any) -> Any:
@@ -72,7 +74,7 @@ class RNNCell(_Cell):
     RuntimeError
         When called, if `nonlinearity` is neither, or shapes do not fit.
     ValueError
-        When called, if the input has not one or two dimensions.
+        When called, if the input or the state has not one or two dimensions.
 
     Examples
     --------
@@ -125,7 +127,7 @@ class LSTMCell(_Cell):
     RuntimeError
         When called, if shapes do not fit.
     ValueError
-        When called, if the input has not one or two dimensions.
+        When called, if the input or the state has not one or two dimensions.
     TypeError
         When called, if the state is not a pair.
 
@@ -184,7 +186,7 @@ class GRUCell(_Cell):
     RuntimeError
         When called, if shapes do not fit.
     ValueError
-        When called, if the input has not one or two dimensions.
+        When called, if the input or the state has not one or two dimensions.
 
     Notes
     -----
@@ -344,7 +346,7 @@ class RNN(Module):
 def _register(module: Module, suffix: str, input_size: int, hidden_size: int, gates: int, bias: bool,
               dtype: Any, rng: np.random.Generator) -> None:
     """Give a module the two weights and biases of one step, in PyTorch's order."""
-    bound = 1 / math.sqrt(hidden_size) if hidden_size else 0.0
+    bound = 1 / math.sqrt(hidden_size) if hidden_size > 0 else 0.0
     rows = gates * hidden_size
     shapes: dict[str, tuple[int, ...]] = {
         "weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size),

@@ -5,6 +5,7 @@ import pytest
 from orthonorm import nn
 from orthonorm.nn import functional as F
 from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
+from tests.differences import CHECKS
 from tests.helpers import dtypes, sample
 
 LAYERS = {1: (nn.Conv1d, nn.ConvTranspose1d), 2: (nn.Conv2d, nn.ConvTranspose2d),
@@ -35,7 +36,44 @@ def test_transposed_convolution_is_the_function(ndim, dtype):
     assert layer(x).dtype == dtype and np.array_equal(layer(x), expected)
 
 
+@pytest.mark.parametrize("mode, numpy_mode", [
+    ("circular", "wrap"), ("reflect", "reflect"), ("replicate", "edge")])
+@pytest.mark.parametrize("padding, widths", [
+    (2, [(2, 2), (2, 2)]), ((0, 3), [(0, 0), (3, 3)]), ("same", [(1, 1), (1, 2)])])
+def test_padding_mode_is_that_of_numpy_pad(padding, widths, mode, numpy_mode):
+    layer = nn.Conv2d(2, 3, (3, 4), padding=padding, padding_mode=mode, rng=0)
+    for x in (sample((2, 2, 5, 4)), sample((2, 5, 4))):
+        padded = np.pad(x, (x.ndim - 2) * [(0, 0)] + widths, numpy_mode)
+        np.testing.assert_array_equal(layer(x), F.conv2d(padded, layer.weight, layer.bias))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("mode", ["circular", "reflect", "replicate"])
+def test_derivatives_with_a_padding_mode(mode, check):
+    layer = nn.Conv2d(1, 1, 2, padding=(1, 2), padding_mode=mode, rng=0)
+    CHECKS[check](lambda x: layer(x) ** 2, sample((1, 2, 3)))
+
+
+@pytest.mark.parametrize("mode, padding, size, fits", [
+    ("circular", 3, 3, True), ("circular", 4, 3, False), ("reflect", 2, 3, True),
+    ("reflect", 3, 3, False), ("replicate", 5, 1, True), ("replicate", 1, 0, False)])
+def test_the_input_must_be_as_large_as_the_padding(mode, padding, size, fits):
+    layer = nn.Conv1d(1, 1, 1, padding=padding, padding_mode=mode)
+    if fits:
+        assert layer(np.ones((1, size))).shape == (1, size + 2 * padding)
+        return
+    with pytest.raises(RuntimeError, match=f"padding_mode='{mode}' needs larger dimensions"):
+        layer(np.ones((1, size)))
+
+
+def test_the_norm_of_a_layer_is_known_for_zeros_only():
+    with pytest.raises(ValueError, match="padding by zeros only, got 'circular'"):
+        spectral_norm(nn.Conv1d(1, 1, 3, padding=1, padding_mode="circular"), input_size=5)
+
+
 @pytest.mark.parametrize("layer, text", [
+    (nn.Conv1d(2, 4, 3, padding=1, padding_mode="reflect", bias=False),
+     "Conv1d(2, 4, kernel_size=(3,), stride=(1,), padding=(1,), bias=False, padding_mode=reflect)"),
     (nn.Conv1d(2, 4, 3), "Conv1d(2, 4, kernel_size=(3,), stride=(1,))"),
     (nn.Conv2d(2, 4, (3, 1), 2, 1, 2, 2, False),
      "Conv2d(2, 4, kernel_size=(3, 1), stride=(2, 2), padding=(1, 1), dilation=(2, 2), groups=2, "
@@ -86,6 +124,8 @@ def test_the_other_parametrizations_go_with_kernels():
     (nn.Conv2d, {"padding": "full"}, ValueError, "padding must be numbers, 'same' or 'valid'"),
     (nn.Conv2d, {"padding": "same", "stride": (1, 2)}, ValueError, "padding='same' is not supported"),
     (nn.ConvTranspose2d, {"padding": "same"}, TypeError, "padding must be an integer, got 'same'"),
+    (nn.Conv2d, {"padding_mode": "mirror"}, ValueError, "padding_mode must be one of zeros, circular,"),
+    (nn.ConvTranspose2d, {"padding_mode": "circular"}, ValueError, "must be one of zeros, got"),
     (nn.Conv2d, {"kernel_size": 0}, RuntimeError, "kernel_size must be at least 1"),
     (nn.Conv2d, {"kernel_size": (1, 2, 3)}, RuntimeError, "kernel_size must be one number or 2"),
     (nn.Conv2d, {"stride": 0}, RuntimeError, "stride must be at least 1"),

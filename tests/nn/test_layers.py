@@ -5,6 +5,7 @@ import pytest
 from autograd import grad, make_jvp
 
 from orthonorm import nn
+from orthonorm.func import value_and_grad
 from orthonorm.nn import functional as F
 
 DTYPES = (np.float32, np.float64, np.complex64, np.complex128)
@@ -130,6 +131,14 @@ def test_the_gradient_of_an_embedding_adds_repeated_rows():
     np.testing.assert_array_equal(grad(loss)(np.zeros((3, 2))), [[5.0, 5.0], [3.0, 3.0], [0.0, 0.0]])
 
 
+def test_the_padding_vector_starts_as_zeros_and_is_not_trained():
+    layer = nn.Embedding(4, 2, -1, rng=0)
+    assert layer.padding_idx == 3 and repr(layer) == "Embedding(4, 2, padding_idx=3)"
+    assert not np.any(layer.weight[3]) and np.all(layer.weight[:3])
+    _, gradients = value_and_grad(lambda: anp.sum(layer(np.array([3, 0]))), layer)()
+    np.testing.assert_array_equal(gradients["weight"], [[1, 1], [0, 0], [0, 0], [0, 0]])
+
+
 # -- Identity and activations ------------------------------------------------------------------------
 
 def test_identity_returns_its_input():
@@ -172,6 +181,7 @@ def test_activation_layers_pass_their_arguments_on():
     for layer, expected in [
             (nn.LeakyReLU(), F.leaky_relu(x)), (nn.LeakyReLU(0.3), F.leaky_relu(x, 0.3)),
             (nn.Sigmoid(), F.sigmoid(x)), (nn.GELU(), F.gelu(x)), (nn.GELU("tanh"), F.gelu(x, "tanh")),
+            (nn.Softmax(1), F.softmax(x, 1)), (nn.LogSoftmax(0), F.log_softmax(x, 0)),
             (nn.Softplus(), F.softplus(x)), (nn.Softplus(2.0, 0.5), F.softplus(x, 2.0, 0.5))]:
         np.testing.assert_array_equal(layer(x), expected)
     assert not np.array_equal(F.gelu(x), F.gelu(x, "tanh"))
@@ -234,6 +244,7 @@ def test_flatten_refuses_dimensions_that_are_not_there(start, end, error, messag
     (nn.Softplus(2, 10), "Softplus(beta=2, threshold=10)"),
     (nn.Softplus(), "Softplus(beta=1.0, threshold=20.0)"),
     (nn.LeakyReLU(0.2), "LeakyReLU(negative_slope=0.2)"), (nn.Sigmoid(), "Sigmoid()"),
+    (nn.Softmax(1), "Softmax(dim=1)"), (nn.LogSoftmax(-1), "LogSoftmax(dim=-1)"),
     (nn.Flatten(), "Flatten(start_dim=1, end_dim=-1)"),
     (nn.Bilinear(2, 3, 4, bias=False),
      "Bilinear(in1_features=2, in2_features=3, out_features=4, bias=False)"),

@@ -309,6 +309,8 @@ ERRORS = [
     (lambda: nn.RNNCell(D, H)(X), ValueError, r"input must have shape \(N, 4\) or \(4,\)"),
     (lambda: nn.GRUCell(D, H)(X[0, :, :2]), RuntimeError, "input must have 4 entries"),
     (lambda: nn.GRUCell(D, H)(X[0], np.zeros((2, H))), RuntimeError, r"hx must have shape \(3, 2\)"),
+    (lambda: nn.GRUCell(D, H)(X[0], np.zeros((1, N, H))), ValueError, "hx must have one or two d"),
+    (lambda: nn.LSTMCell(D, H)(X[0], 2 * (np.zeros(()),)), ValueError, "one or two dimensions"),
     (lambda: nn.LSTMCell(D, H)(X[0], np.zeros((N, H))), TypeError, "hx must be a pair of arrays"),
     (lambda: nn.LSTMCell(D, H)(X[0], (np.zeros((N, H)),)), RuntimeError, "pair of arrays, got 1"),
     (lambda: nn.LSTMCell(D, H)(X[0], (np.zeros((N, H)), np.zeros(H))), RuntimeError,

@@ -10,21 +10,26 @@ import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 from scipy import special
 
-from .arrays import as_array
+from ...gradients import stop_gradient
+from .arrays import as_array, keep
 
 __all__ = ["gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh"]
 
 
 def _entrywise(function: Callable, derivative: Callable) -> Callable:
-    """Make a primitive y = function(x, ...) with dy/dx = derivative(y, x, ...), differentiable too."""
-    f = primitive(function)
+    """Make a primitive y = function(x, ...) with dy/dx = derivative(y, x, ...), differentiable too.
+
+    What overflows in either on the way to a finite answer is nothing to warn of.
+    """
+    quiet = np.errstate(over="ignore", invalid="ignore")
+    f, derivative = primitive(quiet(function)), quiet(derivative)
     defvjp(f, lambda y, x, *args: lambda g: g * derivative(y, x, *args), argnums=(0,))
     defjvp(f, lambda g, y, x, *args: g * derivative(y, x, *args), argnums=(0,))
     return f
 
 
 def relu(input: Any) -> Any:
-    """Apply max(x, 0), with derivative 0 at 0 as in PyTorch.
+    """Apply max(x, 0), with derivative 0 at 0 and 1 at NaN as in PyTorch.
 
     Parameters
     ----------
@@ -39,11 +44,8 @@ def relu(input: Any) -> Any:
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    return _relu(input)
-
-
-# Of NaN the slope is 1, as in PyTorch.
-_relu = _entrywise(lambda x: np.maximum(x, 0), lambda y, x: np.logical_not(x <= 0))
+    x = as_array(input)
+    return keep(x, np.logical_not(stop_gradient(x) <= 0))
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
@@ -63,7 +65,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     >>> leaky_relu(np.array([-1.0, 0.0, 2.0]), 0.1)
     array([-0.1,  0. ,  2. ])
     """
-    return _leaky_relu(as_array(input), negative_slope)
+    return _leaky_relu(as_array(input), float(negative_slope))
 
 
 _leaky_relu = _entrywise(lambda x, slope: np.where(x > 0, x, slope * x),
@@ -138,7 +140,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     >>> softplus(np.array([-1e4, 0.0, 1e4]))
     array([0.00000000e+00, 6.93147181e-01, 1.00000000e+04])
     """
-    return _softplus(as_array(input), beta, threshold)
+    return _softplus(as_array(input), float(beta), float(threshold))
 
 
 def _softplus_derivative(y: Any, x: Any, beta: float, threshold: float) -> Any:
@@ -174,6 +176,11 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     RuntimeError
         If `approximate` is neither.
 
+    Notes
+    -----
+    At minus infinity it is NaN, as in PyTorch. Finite x have finite derivatives, where PyTorch's
+    overflow to NaN.
+
     References
     ----------
     .. [1] D. Hendrycks, K. Gimpel, "Gaussian error linear units (GELUs)", 2016, arXiv:1606.08415.
@@ -187,8 +194,13 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     if approximate == "none":
         return x * _normal_cdf(x)
     if approximate == "tanh":
-        return x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+        return x * _tanh_cdf(x)
     raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}")
 
 
 _normal_cdf = _entrywise(special.ndtr, lambda y, x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+
+
+def _tanh_cdf(x: Any) -> Any:
+    x = np.clip(x, -20, 20)  # the tanh is 1 from 5 on, and the cube of a large x overflows
+    return (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2

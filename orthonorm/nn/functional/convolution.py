@@ -238,7 +238,7 @@ def _convolve(ndim: int, input: Any, weight: Any, bias: Any, stride: Any, paddin
     kernel = weight.shape[2:]
     stride = per_dimension(ndim, "stride", stride, least=1)
     dilation = per_dimension(ndim, "dilation", dilation, least=1)
-    widths = _widths(ndim, padding, stride, dilation, kernel)
+    widths = padding_widths(ndim, padding, stride, dilation, kernel)
     out_channels, per_group = weight.shape[:2]
     if input.shape[-ndim - 1] != per_group * groups:
         raise RuntimeError(f"input must have {per_group * groups} channels, as weight of shape "
@@ -314,7 +314,8 @@ def _check_bias(bias: Any, out_channels: int) -> None:
         raise RuntimeError(f"bias must have shape ({out_channels},), got {np.shape(bias)}")
 
 
-def _widths(ndim: int, padding: Any, stride: Ints, dilation: Ints, kernel: Ints) -> Widths:
+def padding_widths(ndim: int, padding: Any, stride: Ints, dilation: Ints, kernel: Ints) -> Widths:
+    """Return how much is put before and after each dimension of space."""
     if not isinstance(padding, str):
         padding = per_dimension(ndim, "padding", padding, least=0)
         return tuple(zip(padding, padding))

@@ -5,7 +5,7 @@ from typing import Any
 import autograd.numpy as np
 
 from ...gradients import stop_gradient
-from .arrays import as_array, as_int
+from .arrays import as_array, as_int, keep
 
 __all__ = ["bilinear", "embedding", "layer_norm", "linear"]
 
@@ -73,7 +73,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     return y if bias is None else y + bias
 
 
-def embedding(input: Any, weight: Any) -> Any:
+def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Look up rows of a table.
 
     Parameters
@@ -81,6 +81,8 @@ def embedding(input: Any, weight: Any) -> Any:
     input : array of int, any shape
         Indices from 0 to num_embeddings - 1.
     weight : array, shape (num_embeddings, embedding_dim)
+    padding_idx : int, optional
+        The row that no gradient reaches; a negative one counts from the end.
 
     Returns
     -------
@@ -92,6 +94,8 @@ def embedding(input: Any, weight: Any) -> Any:
         If the indices are not integers.
     IndexError
         If an index is out of range; negative ones are, as in PyTorch.
+    AssertionError
+        If `padding_idx` is out of range.
 
     Examples
     --------
@@ -108,7 +112,19 @@ def embedding(input: Any, weight: Any) -> Any:
             f"input must hold indices from 0 to {weight.shape[0] - 1}, "
             f"got {index.min()} to {index.max()}"
         )
-    return weight[index]
+    rows = weight[index]
+    if padding_idx is None:
+        return rows
+    trained = (index != row_number(padding_idx, len(weight)))[..., None]
+    return keep(rows, trained) + keep(stop_gradient(rows), np.logical_not(trained))
+
+
+def row_number(padding_idx: int, num_embeddings: int) -> int:
+    """Return `padding_idx` counted from the start, or raise PyTorch's error, AssertionError."""
+    if not -num_embeddings <= as_int("padding_idx", padding_idx) < num_embeddings:
+        raise AssertionError(f"padding_idx must be within num_embeddings, {num_embeddings}, got "
+                             f"{padding_idx}")
+    return padding_idx % num_embeddings
 
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None,
@@ -164,9 +180,9 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
                                f"{np.shape(array)}")
     axes, n = tuple(range(-len(shape), 0)), math.prod(shape)
     deviation = x - np.sum(x, axis=axes, keepdims=True) / n
-    # Once more, for the rounding of a mean that is large beside the deviations.
+    # The mean is off by the rounding of large entries; the deviations, small, tell by how much.
     deviation = deviation - np.sum(stop_gradient(deviation), axis=axes, keepdims=True) / n
     variance = np.sum(deviation * deviation, axis=axes, keepdims=True) / n
-    y = deviation / np.sqrt(variance + eps)
+    y = deviation / np.sqrt(variance + float(eps))
     y = y if weight is None else y * weight
     return y if bias is None else y + bias

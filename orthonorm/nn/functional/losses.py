@@ -9,6 +9,7 @@ from autograd.extend import defjvp, defvjp, primitive
 from ...gradients import stop_gradient
 from .activations import log1p_exp
 from .arrays import as_array, keep, to_common_dtype
+from .softmax import log_softmax
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss"]
 
@@ -93,7 +94,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
 
     .. math:: -\sum_c w_c \left((1 - \epsilon) \, p_c + \epsilon / C\right) \ell_c .
 
-    The mean of no losses is NaN, as in PyTorch.
+    The mean of no losses is NaN, as in PyTorch. The gradient of an ignored sample is 0 whatever its
+    logits are; PyTorch's is NaN where they hold NaN or infinity.
 
     Examples
     --------
@@ -139,11 +141,11 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
     if index.size and not (0 <= index.min() and index.max() < x.shape[1]):
         raise IndexError(f"target must hold classes from 0 to {x.shape[1] - 1}, got {index.min()} to "
                          f"{index.max()}")
-    log_p = _log_softmax(keep(x, kept[:, None]))
-    w_t = w[index] * kept
+    log_p = log_softmax(keep(x, kept[:, None]), 1)  # so that nothing in an ignored sample does harm
+    w_t = keep(w[index], kept)
     losses = -w_t * _pick(log_p, index)
     if smoothing:
-        spread = -np.sum(_for_classes(w, x.ndim) * log_p, axis=1) * kept
+        spread = keep(-np.sum(_for_classes(w, x.ndim) * log_p, axis=1), kept)
         losses = (1 - smoothing) * losses + smoothing / x.shape[1] * spread
     return losses, np.sum(w_t)
 
@@ -157,13 +159,8 @@ def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
     x, t = to_common_dtype(x, t)
     classes = x.shape[1]
     p = (1 - smoothing) * t + smoothing / classes if smoothing else t
-    losses = -np.sum(_for_classes(w, x.ndim) * p * _log_softmax(x), axis=1)
+    losses = -np.sum(_for_classes(w, x.ndim) * p * log_softmax(x, 1), axis=1)
     return losses, losses.size
-
-
-def _log_softmax(x: Any) -> Any:
-    x = x - stop_gradient(x).max(axis=1, keepdims=True)  # the largest is 0: nothing overflows
-    return x - np.log(np.sum(np.exp(x), axis=1, keepdims=True))
 
 
 def _for_classes(w: Any, ndim: int) -> Any:
@@ -225,7 +222,8 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     .. math:: w \left(-q \, t \log \sigma(x) - (1 - t) \log(1 - \sigma(x))\right)
               = w \left(q \, t \log(1 + e^{-x}) + (1 - t) \log(1 + e^x)\right)
 
-    For t from 0 to 1 no terms cancel in the second form.
+    For t from 0 to 1 no terms cancel in the second form. For t = 1 and x = -infinity it is infinity,
+    where PyTorch has NaN.
 
     Examples
     --------

@@ -3,7 +3,7 @@ import autograd.numpy as anp
 import mpmath
 import numpy as np
 import pytest
-from autograd import elementwise_grad, grad, make_jvp
+from autograd import elementwise_grad, grad, make_jvp, make_vjp
 
 from orthonorm.nn import functional as F
 from tests.differences import CHECKS
@@ -88,6 +88,34 @@ def test_tangents_keep_the_dtype(name, dtype):
     x = sample((3,), dtype)
     value, tangent = make_jvp(EXACT[name][0])(x)(np.ones_like(x))
     assert value.dtype == tangent.dtype == dtype
+
+
+@names
+@pytest.mark.parametrize("dtype", REAL)
+def test_the_largest_numbers_keep_their_values_and_slopes(name, dtype):
+    """The cube of gelu's tanh and beta x of softplus overflow on the way, 0 * inf is next to both."""
+    function, largest = EXACT[name][0], np.finfo(dtype).max
+    bounded = name in ("tanh", "sigmoid")
+    assert function(np.array(largest)) == (1 if bounded else largest)
+    assert slope(function)(np.array(largest)) == (0 if bounded else 1)
+    low = {"leaky_relu": 0.01, "leaky_relu 0.25": 0.25}.get(name, 0)
+    assert slope(function)(np.array(-largest)) == dtype(low)
+
+
+def test_no_gradient_passes_a_closed_relu():
+    vjp, _ = make_vjp(F.relu)(np.array([-1.0, 0.0, 2.0]))
+    np.testing.assert_array_equal(vjp(np.array([np.inf, np.nan, np.inf])), [0, 0, np.inf])
+
+
+def test_leaky_relu_without_a_slope_at_infinity():
+    assert F.leaky_relu(np.array(np.inf), 0.0) == np.inf
+
+
+@pytest.mark.parametrize("function", [lambda x: F.leaky_relu(x, np.float64(0.1)),
+                                      lambda x: F.softplus(x, np.float64(2), np.float64(3))])
+def test_options_that_are_numpy_numbers_do_not_raise_the_precision(function):
+    x = sample((3,), np.float32)
+    assert function(x).dtype == slope(function)(x).dtype == np.float32
 
 
 def test_infinities():

@@ -50,6 +50,8 @@ class ConvolutionSpectralNorm(Module):
                              f"{name} of {type(layer).__name__}")
         if dim is not None:
             raise ValueError(f"dim has no meaning with input_size, got dim={dim}")
+        if layer.padding_mode != "zeros":
+            raise ValueError(f"input_size goes with padding by zeros only, got {layer.padding_mode!r}")
         self.n_power_iterations, self.eps = n_power_iterations, eps
         size = per_dimension(layer.ndim, "input_size", input_size, least=1)
         self.input_size = size
