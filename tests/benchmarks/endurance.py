@@ -46,7 +46,7 @@ def main():
         optimizer.step(gradients)
         if i % (steps // 20) == 0:
             seen.append(resident())
-            print(f"{i} steps: {seen[-1]} KiB, loss {value:.3f}", flush=True)
+            print(f"{i} steps: {seen[-1]} KiB, loss {value:.1e}", flush=True)
     growth = seen[-1] - seen[1]
     print(f"growth after the first tenth: {growth} KiB, allowed are {ALLOWED}")
     return int(growth > ALLOWED)
