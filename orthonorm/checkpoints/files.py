@@ -95,7 +95,8 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
             shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may never have been there
+            temporary.unlink()
         if isinstance(error, OSError) and not error.filename2:
             error.filename = str(path)
         raise

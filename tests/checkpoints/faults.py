@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,17 @@ ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_
 ptrace.restype = ctypes.c_long
 
 
+@contextlib.contextmanager
+def ending():
+    """End the process with the block; an error in it must not go on as a second copy of the caller."""
+    try:
+        yield
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
 def killed_at(stop, function):
     """Run a function, and kill it where it enters or leaves a system call; return if it came that far.
 
@@ -32,10 +44,10 @@ def killed_at(stop, function):
     """
     child = os.fork()
     if child == 0:
-        ptrace(TRACEME, 0, None, None)
-        os.kill(os.getpid(), signal.SIGSTOP)
-        function()
-        os._exit(0)
+        with ending():
+            ptrace(TRACEME, 0, None, None)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            function()
     os.waitpid(child, 0)
     for _ in range(stop + 1):
         if ptrace(SYSCALL, child, None, None):
@@ -54,9 +66,9 @@ def on_a_disk_of(limit, function):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        os.write(writer, function().encode())
-        os._exit(0)
+        with ending():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            os.write(writer, function().encode())
     os.close(writer)
     with open(reader) as pipe:
         message = pipe.read()

@@ -1,10 +1,11 @@
 """Saving and loading state dicts: what comes back, what is refused, what a failing save leaves."""
 import itertools
 import os
-import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weigh
 from ..helpers import assert_identical, layouts, sample
 from .hostile import BAD_NAMES, safetensors_bytes, tensor
 
+ROOT = Path(__file__).parents[2]
 NUMBERS = ("float16", "float32", "float64", "complex64", "int8", "int16", "int32", "int64", "uint8",
            "uint16", "uint32", "uint64", "bool")
 
@@ -113,6 +115,9 @@ def test_bfloat16_is_read_as_float32_of_the_same_value(tmp_path):
     assert arrays["w"].dtype == np.float32 and dtypes == {"w": "bfloat16"}
     assert arrays["w"].tolist() == [1.5, 0.0, np.inf, 3.140625, 2.0**-133]
     assert np.signbit(arrays["w"][1])
+    path.write_bytes(safetensors_bytes({"w": tensor("BF16", (), (0, 2))}, bits[:1].tobytes()))
+    scalar = load(path)["w"]
+    assert isinstance(scalar, np.ndarray) and scalar.shape == () and scalar == 1.5
 
 
 # -- saves that fail ---------------------------------------------------------------------------------
@@ -210,38 +215,102 @@ def in_child(code, *args):
     return subprocess.run([sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True)
 
 
-FULL = """
-import resource, sys
+def test_a_save_is_on_the_disk_before_it_takes_the_place_and_so_is_the_place(old, monkeypatch):
+    calls, fsync, replace = [], os.fsync, os.replace
+
+    def fsyncing(descriptor):
+        calls.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def replacing(*paths):
+        calls.append("replace")
+        replace(*paths)
+    monkeypatch.setattr(files.os, "fsync", fsyncing)
+    monkeypatch.setattr(files.os, "replace", replacing)
+    save(NEW, old)
+    assert calls == [old.stat().st_ino, "replace", old.parent.stat().st_ino]
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_error(old, monkeypatch):
+    monkeypatch.setattr(files.os, "fsync", failing(1, OSError(22, "Invalid argument"))(os.fsync))
+    save(NEW, old)
+    assert load(old).keys() == NEW.keys() and os.listdir(old.parent) == [old.name]
+
+
+SAVES = """
+import sys
 import numpy as np
 from orthonorm.checkpoints import save
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
-save({"w": np.zeros(1000)}, sys.argv[1])
+for i in range(100):
+    save({"w": np.full(5000, float(sys.argv[2]))}, sys.argv[1])
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs the limits of Unix")
-@pytest.mark.parametrize("limit", [0, 100, 4096, 8000])
-def test_a_full_disk_is_the_systems_error_and_leaves_the_old_file(old, limit):
-    content = old.read_bytes()
-    child = in_child(FULL, old, limit)
-    assert child.stderr.splitlines()[-1].startswith("OSError: [Errno 27] File too large")
-    assert_untouched(old, content)
+def test_two_savers_and_a_reader_see_whole_files_only(old):
+    savers = [subprocess.Popen([sys.executable, "-c", SAVES, old, value], cwd=ROOT) for value in "12"]
+    seen = set()
+    while any(saver.poll() is None for saver in savers):
+        w = load(old)["w"]
+        assert w.size == 6 or w.size == 5000 and np.all(w == w[0])
+        seen.add((w.size, w[0]))
+    assert [saver.returncode for saver in savers] == [0, 0]
+    assert (5000, load(old)["w"][0]) in {(5000, 1), (5000, 2)}
+    assert os.listdir(old.parent) == [old.name] and len(seen) > 1
 
 
-KILLED = """
-import os, signal, sys
+@pytest.mark.parametrize("name", ["missing/x.npz", f"{300 * 'x'}.npz", "old.npz/x.npz"])
+def test_where_no_file_can_be_written_the_error_names_it(tmp_path, name):
+    (tmp_path / "old.npz").touch()
+    with pytest.raises(OSError, match=name[-20:]) as raised:
+        save(NEW, tmp_path / name)
+    assert ".tmp" not in str(raised.value) and os.listdir(tmp_path) == ["old.npz"]
+
+
+@both
+def test_a_name_may_be_as_long_as_the_system_lets_it(tmp_path, suffix):
+    path = tmp_path / f"{'x' * (255 - len(suffix))}{suffix}"
+    save(NEW, path)
+    assert load(path).keys() == NEW.keys()
+
+
+PROTECTED = """
+import os, sys
 import numpy as np
 from orthonorm.checkpoints import save
-os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
-save({"w": np.zeros(1000)}, sys.argv[1])
+path = sys.argv[1]
+save({"w": np.ones(1)}, path)  # imports what it needs, as long as that can be read
+os.chmod(sys.argv[2], int(sys.argv[3], 8))
+if os.getuid() == 0:  # to whom nothing is forbidden
+    os.setuid(65534)
+try:
+    save({"w": np.zeros(1)}, path)
+except PermissionError as error:
+    print(error)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs the signals of Unix")
-def test_a_process_killed_while_saving_leaves_the_old_file(old):
-    content = old.read_bytes()
-    assert in_child(KILLED, old).returncode == -signal.SIGKILL
-    assert old.read_bytes() == content
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the modes of Unix")
+@both
+@pytest.mark.parametrize("protected", ["file", "folder"])
+def test_what_is_write_protected_stays(suffix, protected):
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is closed to other users
+        os.chmod(folder, 0o777)
+        path = os.path.join(folder, f"x{suffix}")
+        args = (path, "444") if protected == "file" else (folder, "555")
+        done = subprocess.run([sys.executable, "-c", PROTECTED, path, *args], capture_output=True,
+                              text=True, cwd=ROOT)
+        assert "Permission denied" in done.stdout and repr(path) in done.stdout, done.stderr
+        assert load(path)["w"] == [1] and os.listdir(folder) == [f"x{suffix}"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the modes of Unix")
+def test_what_replaces_a_private_file_was_never_public(old, monkeypatch):
+    old.chmod(0o600)
+    modes, fsync = [], os.fsync
+    monkeypatch.setattr(files.os, "fsync",
+                        lambda file: (modes.append(os.fstat(file).st_mode & 0o777), fsync(file)))
+    save(NEW, old)
+    assert modes[0] == old.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".bin", ".NPZ", ""])

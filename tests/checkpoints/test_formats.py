@@ -24,7 +24,7 @@ def test_a_hostile_file_is_one_clear_error(tmp_path, monkeypatch, suffix, conten
         return str(raised.value)
 
     message, memory = peak_memory(attempt)
-    assert message.startswith(f"{path}: ") and "\n" not in message
+    assert message.startswith(f"{path}: ") and message.isprintable() and len(message) < 500
     assert memory < 50e6
     assert os.listdir(tmp_path) == [path.name]
 
