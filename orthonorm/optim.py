@@ -31,6 +31,8 @@ class Optimizer:
 
     Attributes
     ----------
+    defaults : dict
+        The argument.
     param_groups : list of dict
         For each group the lists "params" and "param_names", and the options. Writing
         ``optimizer.param_groups[0]["lr"] = 0.01`` changes the next step.
@@ -47,6 +49,7 @@ class Optimizer:
     """
 
     def __init__(self, named_parameters: Iterable[Any], defaults: dict[str, Any]):
+        self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[str, dict[str, Any]] = {}
         given = list(named_parameters)
@@ -55,18 +58,43 @@ class Optimizer:
         if not all(isinstance(group, Mapping) for group in given):
             given = [{"params": given}]
         for group in given:
-            options = {**defaults, **group}
-            if unknown := options.keys() - defaults.keys() - {"params"}:
-                raise ValueError(f"unknown option(s) {sorted(unknown)} in a parameter group; "
-                                 f"{type(self).__name__} has {sorted(defaults)}")
-            pairs = [_named_parameter(pair) for pair in options.pop("params")]
-            self._check_options(options)
-            self.param_groups.append({"params": [parameter for _, parameter in pairs],
-                                      "param_names": [name for name, _ in pairs], **options})
-        names = [name for group in self.param_groups for name in group["param_names"]]
-        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+            self.add_param_group(group)
+
+    def __repr__(self) -> str:
+        groups = [f"Parameter Group {i}\n" + "".join(f"    {option}: {group[option]}\n" for option in
+                                                     sorted(group.keys() - {"params"}))
+                  for i, group in enumerate(self.param_groups)]
+        return f"{type(self).__name__} (\n" + "\n".join(groups) + ")"
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Add parameters with options of their own, such as layers that are trained from now on.
+
+        Parameters
+        ----------
+        param_group : dict
+            Pairs of name and Parameter under "params", and any of the options by name.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for :class:`Optimizer`. Nothing has changed then.
+        """
+        if not isinstance(param_group, Mapping) or "params" not in param_group:
+            raise TypeError("param_group must be a dict with pairs under 'params', got "
+                            f"{param_group!r}")
+        options = {**self.defaults, **param_group}
+        if unknown := options.keys() - self.defaults.keys() - {"params"}:
+            raise ValueError(f"unknown option(s) {sorted(unknown)} in a parameter group; "
+                             f"{type(self).__name__} has {sorted(self.defaults)}")
+        pairs = [_named_parameter(pair) for pair in options.pop("params")]
+        self._check_options(options)
+        groups = [*self.param_groups, {"params": [parameter for _, parameter in pairs],
+                                       "param_names": [name for name, _ in pairs], **options}]
+        names = [name for group in groups for name in group["param_names"]]
+        parameters = [parameter for group in groups for parameter in group["params"]]
         if len({*names}) < len(names) or len({*parameters}) < len(parameters):
             raise ValueError("some parameters appear in more than one parameter group, or twice in one")
+        self.param_groups = groups
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
         """Raise a ValueError if an option is out of range."""
@@ -95,7 +123,8 @@ class Optimizer:
         TypeError
             If `grads` is not a mapping, or a gradient not an array.
         RuntimeError
-            If a name is unknown, or a gradient has another shape or dtype than its parameter.
+            If a name is unknown, or a gradient has another shape or dtype than its parameter; or
+            inside a differentiated call in which another value stands in for the parameter.
 
         Notes
         -----
@@ -111,6 +140,7 @@ class Optimizer:
                     f"grads has a gradient for {name!r}; the optimizer has the parameters {[*places]}")
             if gradient is not None:
                 _check_gradient(name, gradient, places[name][0])
+                places[name][0].check_assignable()
         for name, gradient in grads.items():
             if gradient is not None:
                 parameter, group = places[name]
@@ -333,8 +363,10 @@ class Adam(Optimizer):
     def _check_options(self, options: Mapping[str, Any]) -> None:
         _check_not_negative(options, lr="learning rate", eps="epsilon value",
                             weight_decay="weight_decay value")
+        if np.shape(options["betas"]) != (2,):
+            raise ValueError(f"betas must be a pair of numbers, got {options['betas']!r}")
         for i, beta in enumerate(options["betas"]):
-            if not 0 <= beta < 1:
+            if not 0 <= _number("betas", beta) < 1:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
     def _slots(self, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -408,8 +440,15 @@ def _named_parameter(pair: Any) -> tuple[str, Parameter]:
 
 def _check_not_negative(options: Mapping[str, Any], **descriptions: str) -> None:
     for name, description in descriptions.items():
-        if not options[name] >= 0:
+        if not _number(name, options[name]) >= 0:
             raise ValueError(f"Invalid {description}: {options[name]}")
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value + 0.0)  # a string fails, where float() alone reads it
+    except TypeError:
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
 
 
 def _check_gradient(name: str, gradient: Any, parameter: Parameter) -> None:

@@ -241,6 +241,51 @@ def test_groups_have_options_of_their_own():
     assert [group["param_names"] for group in optimizer.param_groups] == [["a"], ["b"]]
 
 
+def test_a_group_can_be_added_later():
+    a, b = nn.Parameter(np.zeros(1)), nn.Parameter(np.zeros(1))
+    optimizer = optim.SGD([("a", a)], lr=0.1)
+    optimizer.add_param_group({"params": [("b", b)], "lr": 0.5})
+    optimizer.step({"a": np.ones(1), "b": np.ones(1)})
+    assert (a.data[0], b.data[0]) == (-0.1, -0.5)
+
+
+@pytest.mark.parametrize("group, error, message", [
+    ([1], TypeError, r"^param_group must be a dict .* got \[1\]"),
+    ({"lr": 1.0}, TypeError, "^param_group must be a dict with pairs under 'params'"),
+    ({"params": [("a", nn.Parameter(np.zeros(1)))]}, ValueError, "more than one parameter group"),
+    ({"params": [("b", nn.Parameter(np.zeros(1)))], "lr": -1.0}, ValueError, "learning rate: -1.0"),
+], ids=["list", "nothing", "name", "option"])
+def test_a_bad_group_is_not_added(group, error, message):
+    optimizer = optim.SGD([("a", nn.Parameter(np.zeros(1)))])
+    with pytest.raises(error, match=message):
+        optimizer.add_param_group(group)
+    assert [group["param_names"] for group in optimizer.param_groups] == [["a"]]
+
+
+def test_repr_shows_groups_and_options():
+    a, b = nn.Parameter(np.zeros(1)), nn.Parameter(np.zeros(1))
+    optimizer = optim.SGD([{"params": [("a", a)]}, {"params": [("b", b)], "lr": 0.5}], lr=0.1)
+    assert repr(optimizer) == """SGD (
+Parameter Group 0
+    dampening: 0
+    lr: 0.1
+    maximize: False
+    momentum: 0
+    nesterov: False
+    param_names: ['a']
+    weight_decay: 0
+
+Parameter Group 1
+    dampening: 0
+    lr: 0.5
+    maximize: False
+    momentum: 0
+    nesterov: False
+    param_names: ['b']
+    weight_decay: 0
+)"""
+
+
 def test_the_learning_rate_can_be_changed_between_steps():
     parameter = nn.Parameter(np.zeros(1))
     optimizer = optim.SGD([("x", parameter)], lr=0.1)
@@ -431,4 +476,19 @@ def test_a_bad_gradient_changes_nothing(make, options, grads, error, message):
     with pytest.raises(error, match=message):
         optimizer.step(grads)
     assert all(not parameter.data.any() for parameter in parameters.values())
+    assert_same_state(optimizer, before)
+
+
+@makers
+def test_a_step_inside_the_loss_changes_nothing(make, options):
+    layer, other = nn.Linear(2, 1, bias=False, rng=0), nn.Parameter(np.zeros(1))
+    optimizer = make([("other", other), *layer.named_parameters()], **options)
+    before, weight = optimizer.state_dict(), layer.weight
+
+    def loss():
+        optimizer.step({"other": np.ones(1), "weight": np.ones((1, 2))})
+        return 0.0
+    with pytest.raises(RuntimeError, match="cannot be assigned inside"):
+        value_and_grad(loss, layer)()
+    assert layer.weight is weight and not other.data.any()
     assert_same_state(optimizer, before)

@@ -2,7 +2,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .functional.arrays import as_int
 from .module import Module, _indented
+from .state import undone_if_it_raises
 
 
 class _Numbered(Module):
@@ -41,6 +43,7 @@ class _Numbered(Module):
         self.register_module(str(len(self)), module)
         return self
 
+    @undone_if_it_raises
     def extend(self, modules: Iterable[Module]) -> "_Numbered":
         """Add modules at the end, and return the container."""
         for module in modules:
@@ -60,7 +63,7 @@ class _Numbered(Module):
         return module
 
     def _name(self, index: int) -> str:
-        if not -len(self) <= index < len(self):
+        if not -len(self) <= as_int("index", index) < len(self):
             raise IndexError(f"index {index} is out of range")
         return self._names()[index]
 
@@ -147,7 +150,7 @@ class ModuleDict(Module):
 
     Parameters
     ----------
-    modules : mapping of str to Module, optional
+    modules : mapping of str to Module, or iterable of pairs of both, optional
 
     Examples
     --------
@@ -157,7 +160,7 @@ class ModuleDict(Module):
     Tanh()
     """
 
-    def __init__(self, modules: Mapping[str, Module] | None = None):
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None):
         super().__init__()
         self.update(modules or {})
 
@@ -179,9 +182,15 @@ class ModuleDict(Module):
     def __delitem__(self, name: str) -> None:
         del self._modules[name]
 
-    def update(self, modules: Mapping[str, Module]) -> None:
-        """Add every module of a mapping, replacing those of the same name."""
-        for name, module in modules.items():
+    @undone_if_it_raises
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Add every module of a mapping, or of pairs, replacing those of the same name."""
+        try:
+            named = dict(modules)
+        except (TypeError, ValueError):
+            raise TypeError("modules must be a mapping from names to modules, or pairs of both, got "
+                            f"{modules!r}") from None
+        for name, module in named.items():
             self[name] = module
 
     def pop(self, name: str) -> Module:

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import functional as F
 from . import init
+from .functional.arrays import as_size
 from .functional.convolution import padding_widths, per_dimension
 from .functional.padding import MODES, pad_with
 from .layers import has_bias
@@ -33,7 +34,7 @@ class _Convolution(Module):
         if groups < 1:
             raise ValueError(f"groups must be a positive integer, got {groups}")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if channels % groups:
+            if as_size(name, channels) % groups:
                 raise ValueError(f"{name} must be divisible by groups, got {channels} and {groups}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = per_dimension(self.ndim, "kernel_size", kernel_size, least=1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import functional as F
 from . import init
-from .functional.arrays import as_int
+from .functional.arrays import as_size
 from .functional.linear import row_number
 from .module import Module
 from .parameter import Parameter
@@ -55,6 +55,11 @@ class Linear(Module):
     bias : array, shape (out_features,), or None
         Starts likewise.
 
+    Raises
+    ------
+    TypeError, RuntimeError
+        If a size is not an integer, or negative; RuntimeError when called, if the shapes do not fit.
+
     Examples
     --------
     >>> layer = Linear(20, 40, rng=0)
@@ -67,11 +72,13 @@ class Linear(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *,
                  dtype: Any = np.float64, rng: Any = None):
         super().__init__()
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features = as_size("in_features", in_features)
+        self.out_features = as_size("out_features", out_features)
+        shape = (self.out_features, self.in_features)
         rng = np.random.default_rng(rng)
         bound = 1 / math.sqrt(in_features) if in_features else 0.0
-        self.weight = _uniform((out_features, in_features), bound, dtype, rng)
-        self.register_parameter("bias", _uniform((out_features,), bound, dtype, rng) if bias else None)
+        self.weight = _uniform(shape, bound, dtype, rng)
+        self.register_parameter("bias", _uniform(shape[:1], bound, dtype, rng) if bias else None)
 
     def forward(self, input: Any) -> Any:
         """Map an array of shape (..., in_features) to one of shape (..., out_features)."""
@@ -108,6 +115,9 @@ class Bilinear(Module):
     ------
     ValueError
         If `in1_features` is not positive.
+    TypeError, RuntimeError
+        If a size is not an integer, or another one negative; RuntimeError when called, if the shapes
+        do not fit.
 
     Examples
     --------
@@ -123,12 +133,14 @@ class Bilinear(Module):
         super().__init__()
         if in1_features <= 0:
             raise ValueError(f"in1_features must be > 0, but got {in1_features}")
-        self.in1_features, self.in2_features = in1_features, in2_features
-        self.out_features = out_features
+        self.in1_features = as_size("in1_features", in1_features)
+        self.in2_features = as_size("in2_features", in2_features)
+        self.out_features = as_size("out_features", out_features)
+        shape = (self.out_features, self.in1_features, self.in2_features)
         rng = np.random.default_rng(rng)
         bound = 1 / math.sqrt(in1_features)
-        self.weight = _uniform((out_features, in1_features, in2_features), bound, dtype, rng)
-        self.register_parameter("bias", _uniform((out_features,), bound, dtype, rng) if bias else None)
+        self.weight = _uniform(shape, bound, dtype, rng)
+        self.register_parameter("bias", _uniform(shape[:1], bound, dtype, rng) if bias else None)
 
     def forward(self, input1: Any, input2: Any) -> Any:
         """Map arrays of shapes (..., in1_features), (..., in2_features) to (..., out_features)."""
@@ -161,6 +173,8 @@ class Embedding(Module):
 
     Raises
     ------
+    TypeError, RuntimeError
+        If a size is not an integer, or negative.
     AssertionError
         If `padding_idx` is out of range.
 
@@ -176,9 +190,11 @@ class Embedding(Module):
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *,
                  dtype: Any = np.float64, rng: Any = None):
         super().__init__()
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.num_embeddings = as_size("num_embeddings", num_embeddings)
+        self.embedding_dim = as_size("embedding_dim", embedding_dim)
         self.padding_idx = None if padding_idx is None else row_number(padding_idx, num_embeddings)
-        self.weight = init.normal_(Parameter(np.empty((num_embeddings, embedding_dim), dtype)), rng=rng)
+        shape = (self.num_embeddings, self.embedding_dim)
+        self.weight = init.normal_(Parameter(np.empty(shape, dtype)), rng=rng)
         if self.padding_idx is not None:
             self.weight[self.padding_idx] = 0
 
@@ -215,6 +231,11 @@ class LayerNorm(Module):
     bias : array, shape normalized_shape, or None
         The shift; starts as zeros.
 
+    Raises
+    ------
+    TypeError, RuntimeError
+        If a length is not an integer, or negative; RuntimeError when called, if the shapes do not fit.
+
     Examples
     --------
     >>> layer = LayerNorm(2)
@@ -228,7 +249,7 @@ class LayerNorm(Module):
                  bias: bool = True, *, dtype: Any = np.float64):
         super().__init__()
         lengths = (normalized_shape,) if np.ndim(normalized_shape) == 0 else normalized_shape
-        self.normalized_shape = tuple(as_int("normalized_shape", n) for n in lengths)
+        self.normalized_shape = tuple(as_size("normalized_shape", n) for n in lengths)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.register_parameter(
             "weight", Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None)

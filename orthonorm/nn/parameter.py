@@ -94,12 +94,16 @@ class Parameter:
     def data(self, value: Any) -> None:
         if isinstance(value, Box):
             raise TypeError("a parameter must be an array, got an autograd tracer")
-        if self in scope.substitutes:
-            raise RuntimeError("a parameter cannot be assigned inside the functional_call or "
-                               "value_and_grad in which another value stands in for it")
+        self.check_assignable()
         value = native(value)
         check_dtype(value, "a parameter")
         self._data = value
+
+    def check_assignable(self) -> None:
+        """Raise RuntimeError while another value stands in for `data`."""
+        if self in scope.substitutes:
+            raise RuntimeError("a parameter cannot be assigned inside the functional_call or "
+                               "value_and_grad in which another value stands in for it")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from autograd.numpy.numpy_vjps import untake
 
 from . import functional as F
 from . import init
+from .functional.arrays import as_int, as_size
 from .module import Module
 from .parameter import Parameter
 from .utils.parametrize import cached
@@ -23,7 +24,9 @@ class _Cell(Module):
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, *, dtype: Any = np.float64,
                  rng: Any = None):
         super().__init__()
-        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        self.input_size = as_size("input_size", input_size)
+        self.hidden_size = as_size("hidden_size", hidden_size)
+        self.bias = bias
         rng = np.random.default_rng(rng)
         _register(self, "", input_size, hidden_size, self.gates, bias, dtype, rng)
 
@@ -71,8 +74,9 @@ class RNNCell(_Cell):
 
     Raises
     ------
-    RuntimeError
-        When called, if `nonlinearity` is neither, or shapes do not fit.
+    TypeError, RuntimeError
+        If a size is not an integer, or negative; RuntimeError when called, if `nonlinearity` is
+        neither, or shapes do not fit.
     ValueError
         When called, if the input or the state has not one or two dimensions.
 
@@ -124,12 +128,11 @@ class LSTMCell(_Cell):
 
     Raises
     ------
-    RuntimeError
-        When called, if shapes do not fit.
+    TypeError, RuntimeError
+        If a size is not an integer, or negative; when called, if the state is not a pair, or shapes do
+        not fit.
     ValueError
         When called, if the input or the state has not one or two dimensions.
-    TypeError
-        When called, if the state is not a pair.
 
     Notes
     -----
@@ -183,8 +186,8 @@ class GRUCell(_Cell):
 
     Raises
     ------
-    RuntimeError
-        When called, if shapes do not fit.
+    TypeError, RuntimeError
+        If a size is not an integer, or negative; RuntimeError when called, if shapes do not fit.
     ValueError
         When called, if the input or the state has not one or two dimensions.
 
@@ -247,9 +250,9 @@ class RNN(Module):
 
     Raises
     ------
-    ValueError
-        If `nonlinearity` is neither, or a size is not positive; when called, if the input has not two
-        or three dimensions.
+    TypeError, ValueError
+        If `nonlinearity` is neither, or a size not an integer or not positive; when called, if the
+        input has not two or three dimensions.
     RuntimeError
         When called, if shapes do not fit, or the sequence is empty.
 
@@ -273,8 +276,9 @@ class RNN(Module):
         super().__init__()
         if nonlinearity not in ACTIVATIONS:
             raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
-        for name, size in (("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if size <= 0:
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size),
+                           ("num_layers", num_layers)):
+            if as_int(name, size) <= 0:
                 raise ValueError(f"{name} must be greater than zero, got {size}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.nonlinearity, self.bias, self.batch_first = nonlinearity, bias, batch_first
@@ -346,7 +350,7 @@ class RNN(Module):
 def _register(module: Module, suffix: str, input_size: int, hidden_size: int, gates: int, bias: bool,
               dtype: Any, rng: np.random.Generator) -> None:
     """Give a module the two weights and biases of one step, in PyTorch's order."""
-    bound = 1 / math.sqrt(hidden_size) if hidden_size > 0 else 0.0
+    bound = 1 / math.sqrt(hidden_size) if hidden_size else 0.0
     rows = gates * hidden_size
     shapes: dict[str, tuple[int, ...]] = {
         "weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size),

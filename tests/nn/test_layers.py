@@ -44,8 +44,12 @@ def test_linear_by_hand():
 
 
 def test_linear_refuses_the_wrong_length():
-    with pytest.raises(ValueError):
+    with pytest.raises(RuntimeError, match=r"3 entries in its last dimension.* got shape \(4,\)"):
         nn.Linear(3, 2, rng=0)(np.zeros(4))
+
+
+def test_linear_with_a_vector_gives_numbers():
+    assert np.array_equal(F.linear(np.array([[1.0, 2.0]]), np.array([3.0, 4.0]), 0.5), [11.5])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,4 +1,4 @@
-"""What the functions of this folder do to their arguments first; and a mask."""
+"""What the functions of this folder do to their arguments first, checks too; and a mask."""
 import operator
 from typing import Any
 
@@ -19,6 +19,20 @@ def as_int(name: str, value: Any) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
+def as_size(name: str, value: Any) -> int:
+    """Return a length as an int, or raise PyTorch's errors: TypeError, and RuntimeError below 0."""
+    size = as_int(name, value)
+    if size < 0:
+        raise RuntimeError(f"{name} must not be negative, got {value}")
+    return size
+
+
+def check_bias(bias: Any, shape: tuple[int, ...]) -> None:
+    """Raise RuntimeError unless a bias is None or of this shape."""
+    if bias is not None and np.shape(bias) != shape:
+        raise RuntimeError(f"bias must have shape {shape}, got {np.shape(bias)}")
 
 
 @primitive

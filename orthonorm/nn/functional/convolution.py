@@ -3,7 +3,7 @@ from typing import Any
 
 import autograd.numpy as np
 
-from .arrays import as_array, as_int, to_common_dtype
+from .arrays import as_array, as_int, check_bias, to_common_dtype
 from .trilinear import Geometry, Ints, Widths, correlate, correlate_transposed, crop, pad
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -243,7 +243,7 @@ def _convolve(ndim: int, input: Any, weight: Any, bias: Any, stride: Any, paddin
     if input.shape[-ndim - 1] != per_group * groups:
         raise RuntimeError(f"input must have {per_group * groups} channels, as weight of shape "
                            f"{weight.shape} with groups={groups} has, got shape {input.shape}")
-    _check_bias(bias, out_channels)
+    check_bias(bias, (out_channels,))
     x, w = to_common_dtype(_batched(ndim, input), weight)
     if any(map(any, widths)):
         x = pad(x, widths)
@@ -269,7 +269,7 @@ def _convolve_transposed(ndim: int, input: Any, weight: Any, bias: Any, stride: 
     if input.shape[-ndim - 1] != in_channels:
         raise RuntimeError(f"input must have {in_channels} channels, as weight of shape "
                            f"{weight.shape} has, got shape {input.shape}")
-    _check_bias(bias, per_group * groups)
+    check_bias(bias, (per_group * groups,))
     size = tuple(s * (p - 1) + d * (k - 1) + 1
                  for p, k, s, d in zip(input.shape[-ndim:], kernel, stride, dilation))
     if any(length + e <= 2 * cut for length, e, cut in zip(size, extra, padding)):
@@ -307,11 +307,6 @@ def _check_shapes(ndim: int, input: Any, weight: Any, groups: int) -> None:
     if weight.shape[0] % groups:
         raise RuntimeError(f"groups={groups} must divide the {weight.shape[0]} channels that weight "
                            "has as its first dimension")
-
-
-def _check_bias(bias: Any, out_channels: int) -> None:
-    if bias is not None and np.shape(bias) != (out_channels,):
-        raise RuntimeError(f"bias must have shape ({out_channels},), got {np.shape(bias)}")
 
 
 def padding_widths(ndim: int, padding: Any, stride: Ints, dilation: Ints, kernel: Ints) -> Widths:

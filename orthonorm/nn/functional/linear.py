@@ -5,7 +5,7 @@ from typing import Any
 import autograd.numpy as np
 
 from ...gradients import stop_gradient
-from .arrays import as_array, as_int, keep
+from .arrays import as_array, as_int, check_bias, keep
 
 __all__ = ["bilinear", "embedding", "layer_norm", "linear"]
 
@@ -17,19 +17,32 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     ----------
     input : array, shape (..., in_features)
     weight : array, shape (out_features, in_features)
+        Or of shape (in_features,): then `bias` is a number and the last dimension goes.
     bias : array, shape (out_features,), optional
 
     Returns
     -------
     array, shape (..., out_features)
 
+    Raises
+    ------
+    RuntimeError
+        If the shapes do not fit.
+
     Examples
     --------
     >>> linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0]]), np.array([0.5]))
     array([11.5])
     """
-    output = np.matmul(input, np.transpose(weight))
-    return output if bias is None else output + bias
+    x, W = as_array(input), as_array(weight)
+    if W.ndim not in (1, 2):
+        raise RuntimeError(f"weight must have one or two dimensions, got shape {W.shape}")
+    if x.shape[-1:] != W.shape[-1:]:
+        raise RuntimeError(f"input must have {W.shape[-1]} entries in its last dimension, as weight of "
+                           f"shape {W.shape} has, got shape {x.shape}")
+    check_bias(bias, W.shape[:-1])
+    y = np.matmul(x, np.transpose(W))
+    return y if bias is None else y + bias
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
@@ -62,8 +75,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
         raise RuntimeError(
             "input1, input2 and weight must have shapes (..., n), (..., m) and (out_features, n, m), "
             f"got {x1.shape}, {x2.shape} and {W.shape}")
-    if bias is not None and np.shape(bias) != W.shape[:1]:
-        raise RuntimeError(f"bias must have shape {W.shape[:1]}, got {np.shape(bias)}")
+    check_bias(bias, W.shape[:1])
     outputs, n, m = W.shape
     lead = x1.shape[:-1]
     rows = math.prod(lead)
@@ -92,6 +104,8 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     ------
     TypeError
         If the indices are not integers.
+    RuntimeError
+        If `weight` has not two dimensions.
     IndexError
         If an index is out of range; negative ones are, as in PyTorch.
     AssertionError
@@ -107,6 +121,8 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     index = np.asarray(input)
     if index.dtype.kind not in "iu":
         raise TypeError(f"input must hold integer indices, got dtype {index.dtype}")
+    if weight.ndim != 2:
+        raise RuntimeError(f"weight must have two dimensions, got shape {weight.shape}")
     if index.size and not (0 <= index.min() and index.max() < weight.shape[0]):
         raise IndexError(
             f"input must hold indices from 0 to {weight.shape[0] - 1}, "

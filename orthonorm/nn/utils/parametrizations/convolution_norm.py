@@ -11,6 +11,7 @@ from ....core.spectral import divisor, normalize, unit_vector
 from ....gradients import stop_gradient
 from ....gradients.spectral import to_usual_scale
 from ...convolution import _Convolution
+from ...functional.arrays import as_int
 from ...functional.convolution import per_dimension
 from ...module import Module
 
@@ -99,13 +100,13 @@ class ConvolutionSpectralNorm(Module):
 
 
 def check_iterations(n_power_iterations: int) -> None:
-    """Raise ValueError unless the number is positive.
+    """Raise TypeError unless the number is an integer, and ValueError unless it is positive.
 
     Parameters
     ----------
     n_power_iterations : int
     """
-    if n_power_iterations <= 0:
+    if as_int("n_power_iterations", n_power_iterations) <= 0:
         raise ValueError(
             "Expected n_power_iterations to be positive, but got "
             f"n_power_iterations={n_power_iterations}"

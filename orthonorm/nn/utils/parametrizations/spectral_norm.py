@@ -8,6 +8,7 @@ from ....core.matrices import check_finite
 from ....core.spectral import power_of_two, unit_vector
 from ....gradients import stop_gradient
 from ....gradients.spectral import to_usual_scale
+from ...functional.arrays import as_int
 from ...module import Module
 from ...state import undone_if_it_raises
 from ..parametrize import register_parametrization, tensor_named
@@ -53,6 +54,8 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
         the layer's kernel meets nothing but padding at that size.
     IndexError
         If `dim` is out of range.
+    TypeError
+        If `dim` or `n_power_iterations` is not an integer.
     RuntimeError, TypeError
         If `input_size` is not one positive number for each dimension of space, or smaller than the
         kernel.
@@ -129,7 +132,7 @@ class _SpectralNorm(Module):
                  rng: Any = None):
         super().__init__()
         ndim = weight.ndim
-        if not -ndim <= dim < ndim:
+        if not -ndim <= as_int("dim", dim) < ndim:
             raise IndexError(
                 f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
                 f"{dim})"

@@ -7,6 +7,7 @@ import autograd.numpy as np
 from ....core.matrices import check_finite
 from ....core.spectral import power_of_two
 from ....gradients.rules import cast, stop_gradient
+from ...functional.arrays import as_int
 from ...module import Module
 from ..parametrize import is_parametrized, register_parametrization
 
@@ -36,8 +37,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         If there is no such tensor, it is parametrized already (weight_norm starts from two arrays, so
         it comes first in a chain), or it is complex (PyTorch's has no complex form either); if it holds
         NaN or infinity, or its norm is out of the range of its dtype.
-    IndexError
-        If `dim` is out of range.
+    TypeError, IndexError
+        If `dim` is not an integer, or out of range.
 
     Notes
     -----
@@ -75,7 +76,7 @@ def _rename_old_keys(name: str, state_dict: dict, prefix: str) -> None:
 class _WeightNorm(Module):
     def __init__(self, dim: int | None = 0):
         super().__init__()
-        self.dim = -1 if dim is None else dim
+        self.dim = -1 if dim is None else as_int("dim", dim)
 
     def forward(self, weight_g: Any, weight_v: Any) -> Any:
         v, _ = self._to_usual_scale(weight_v)
