@@ -255,9 +255,10 @@ def sum_of_squares(A: np.ndarray) -> np.ndarray:
     ndarray, shape (...)
         Infinite where it overflows.
     """
-    parts = (A.real, A.imag) if np.iscomplexobj(A) else (A,)
+    if A.dtype.kind == "c":
+        return sum_of_squares(A.real) + sum_of_squares(A.imag)
     with np.errstate(over="ignore"):
-        return sum(np.einsum("...ij,...ij->...", part, part, dtype=float) for part in parts)
+        return np.einsum("...ij,...ij->...", A, A, dtype=float)
 
 
 def add_to_diagonal(A: np.ndarray, x: float) -> None:

@@ -8,7 +8,8 @@ from ..core.cayley import (
 from ..core.matrices import as_matrices
 from .orthonormalize import orthonormalize
 from .rules import (
-    H, cast, conj, define, double, on_tall, rows, skew_blocks, skew_blocks_adjoint, stop_gradient, tril,
+    H, cast, conj, define, double, on_tall, rows, skew_adjoint, skew_blocks, skew_blocks_adjoint,
+    stop_gradient, tril,
 )
 
 
@@ -74,10 +75,10 @@ def _cayley_adjoint(Q, X, S, large, Qbar):
         return _product_adjoint(_resolvent(-X, Qbar), _resolvent(X, _E(X)))
     n, k = X.shape[-2:]
     YH = H(_cayley_Y(Q))
-    Z, B, Q2bar = Qbar[..., :k, :], X[..., k:, :], Qbar[..., k:, :]
-    if n > k:
-        Z = Z + H(B) @ Q2bar / 2
-    Omegabar = YH @ Z @ YH
+    if n == k:
+        return skew_adjoint(YH @ Qbar @ YH)
+    Q1bar, B, Q2bar = Qbar[..., :k, :], X[..., k:, :], Qbar[..., k:, :]
+    Omegabar = YH @ (Q1bar + H(B) @ Q2bar / 2) @ YH
     return skew_blocks_adjoint(Omegabar, Q2bar @ YH - B @ ((Omegabar + H(Omegabar)) / 2))
 
 

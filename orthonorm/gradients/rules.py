@@ -129,5 +129,10 @@ def skew_blocks(X):
 
 
 def skew_blocks_adjoint(Omegabar, Bbar):
-    r"""Pull gradients of the blocks back to X: :math:`\bar L_1 = \bar\Omega - \bar\Omega^H`."""
-    return rows(tril(Omegabar - H(Omegabar)), Bbar)
+    """Pull gradients of the blocks back to X."""
+    return rows(skew_adjoint(Omegabar), Bbar)
+
+
+def skew_adjoint(Omegabar):
+    r"""Pull the gradient of a skew-Hermitian :math:`\Omega = L - L^H` back to the triangle L."""
+    return tril(Omegabar - H(Omegabar))
