@@ -20,7 +20,7 @@ import functools
 import numpy as np
 import scipy.linalg
 
-from .matrices import H, add_to_diagonal, solve_upper, tril
+from .matrices import H, add_to_diagonal, lapack, mT, solve_upper, tril
 
 
 class CompactWY:
@@ -77,11 +77,10 @@ class CompactWY:
 
     def multiply_from_right(self, Z: np.ndarray) -> np.ndarray:
         """Multiply `Z`, of shape (..., m, n), by this product of n = k (``ormqr``, ``unmqr``)."""
-        ormqr, = scipy.linalg.get_lapack_funcs(["ormqr"], dtype=Z.dtype)
-        product = np.empty(Z.shape, Z.dtype)
+        ormqr = lapack("ormqr", Z.dtype)
+        V, product = mT(mT(self.V).copy()), mT(mT(Z).copy())  # columns in one piece, as in Fortran
         for i in np.ndindex(Z.shape[:-2] if Z.size else 0):
-            V, ZF = self.V[i].copy(order="F"), Z[i].copy(order="F")
-            product[i] = ormqr("R", "N", V, self.tau[i], ZF, 64 * len(ZF), overwrite_c=True)[0]
+            ormqr("R", "N", V[i], self.tau[i], product[i], 64 * Z.shape[-2], overwrite_c=True)
         product *= self.signs[..., None, :]
         return product
 
@@ -169,7 +168,7 @@ def reflectors_and_tau(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # In double precision, and the 1 last: a long sum of small squares would be lost beside it.
     with np.errstate(over="ignore"):
         squares = 1 + sum(np.einsum("...ij,...ij->...j", x, x, dtype=float) for x in parts)
-    if not np.all(squares <= np.finfo(X.dtype).max):
+    if not (squares <= np.finfo(X.dtype).max).all():
         raise ValueError(f"X must hold reflectors whose squared norms are finite in {X.dtype}")
     add_to_diagonal(L[..., :X.shape[-1], :], 1)
     return L, 2 / squares

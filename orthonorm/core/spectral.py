@@ -65,8 +65,8 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
     W, u, v = as_triple(W, u, v)
     if n_power_iterations < 0:
         raise ValueError(f"n_power_iterations must not be negative, got {n_power_iterations}")
-    if n_power_iterations == 0:
-        check_finite(W, "W, u and v")
+    for x in (u, v) if n_power_iterations else (W, u, v):
+        check_finite(x, "W, u and v")
     for _ in range(n_power_iterations):
         u = normalize(W @ v, u, eps)
         v = normalize(np.conj(u) @ W, np.conj(v), eps).conj()
@@ -74,7 +74,7 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
 
 
 def as_triple(W: Any, u: Any, v: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Check a matrix and a vector for each side of it, and give them the dtype of the matrix."""
+    """Check the shapes of a matrix and a vector for each side; give the vectors the matrix's dtype."""
     W, u, v = np.asarray(W), np.asarray(u), np.asarray(v)
     check_dtype(W, "W")
     if W.ndim != 2 or u.shape != W.shape[:1] or v.shape != W.shape[1:]:
@@ -82,8 +82,8 @@ def as_triple(W: Any, u: Any, v: Any) -> tuple[np.ndarray, np.ndarray, np.ndarra
             "W must have shape (h, w), u (h,) and v (w,), "
             f"got {W.shape}, {u.shape} and {v.shape}"
         )
-    u, v = (x.astype(W.dtype, casting="same_kind", copy=False) for x in (u, v))
-    return W, check_finite(u, "W, u and v"), check_finite(v, "W, u and v")
+    return (W, u.astype(W.dtype, casting="same_kind", copy=False),
+            v.astype(W.dtype, casting="same_kind", copy=False))
 
 
 def normalize(x: np.ndarray, fallback: np.ndarray, eps: float) -> np.ndarray:

@@ -1,4 +1,6 @@
 r"""Rules of spectral normalisation."""
+import functools
+
 import numpy as np
 from autograd.extend import primitive
 from autograd.tracer import isbox
@@ -131,8 +133,12 @@ def _add_outer(A, x, y):
     """Add the matrix x y^T: in place, by one pass of BLAS, where nothing is traced."""
     if isbox(A) or isbox(x):
         return A + x[:, None] * y
-    ger, = get_blas_funcs(["geru" if A.dtype.kind == "c" else "ger"], [A])
-    return ger(1, y, x, a=A.T, overwrite_a=True).T if A.size else A
+    return _ger(A.dtype)(1, y, x, a=A.T, overwrite_a=True).T if A.size else A
+
+
+@functools.cache
+def _ger(dtype):
+    return get_blas_funcs("geru" if dtype.kind == "c" else "ger", dtype=dtype)
 
 
 def _spectral_tangent(P, W, u, v, sigma, dW):
