@@ -346,7 +346,7 @@ def inverse(S: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def lapack(name: str, dtype: np.dtype) -> Any:
-    """Return a function of LAPACK for a dtype: SciPy's search for it takes longer than small matrices."""
+    """Return a function of LAPACK for a dtype: SciPy's search takes longer than a small matrix."""
     return scipy.linalg.get_lapack_funcs(name, dtype=dtype)
 
 
