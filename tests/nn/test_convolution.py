@@ -51,7 +51,7 @@ def test_padding_mode_is_that_of_numpy_pad(padding, widths, mode, numpy_mode):
 @pytest.mark.parametrize("mode", ["circular", "reflect", "replicate"])
 def test_derivatives_with_a_padding_mode(mode, check):
     layer = nn.Conv2d(1, 1, 2, padding=(1, 2), padding_mode=mode, rng=0)
-    CHECKS[check](lambda x: layer(x) ** 2, sample((1, 2, 3)))
+    CHECKS[check](lambda x: np.square(layer(x)), sample((1, 2, 3)))
 
 
 @pytest.mark.parametrize("mode, padding, size, fits", [
