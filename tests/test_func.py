@@ -150,6 +150,26 @@ def test_gradients_have_the_parameters_dtype(name, loss_dtype, dtype):
     assert [g.shape for g in gradients.values()] == [p.shape for p in layer.parameters()]
 
 
+@pytest.mark.parametrize("function", [
+    anp.sum, anp.abs, anp.linalg.norm, lambda p: anp.eye(2) * p, lambda p: anp.dot(anp.ones(2), p),
+    np.asarray, nn.Parameter])
+def test_a_parameter_in_place_of_its_data_is_not_differentiated_silently(function):
+    # NumPy would make an array of it, that no gradient reaches: the penalty of a loss had none.
+    layer = nn.Linear(2, 2, bias=False, rng=0)
+    parameter, = layer.parameters()
+    with pytest.raises(TypeError, match="use its `data`"):
+        value_and_grad(lambda: anp.sum(function(parameter)), layer)()
+    nothing_left(layer)
+    value, gradients = value_and_grad(lambda: anp.sum(parameter.data ** 2), layer)()
+    assert_array_equal(gradients["weight"], 2 * layer.weight)
+
+
+def test_a_parameter_converts_to_the_array_that_functional_call_gives():
+    layer = nn.Linear(2, 2, bias=False, rng=0)
+    read = Reading(layer, lambda: np.asarray(layer.get_parameter("weight")))
+    assert_array_equal(functional_call(read, {"layer.weight": np.eye(2)}), np.eye(2))
+
+
 def test_frozen_parameters_have_no_entry():
     layer = nn.Linear(2, 2, rng=0)
     layer._parameters["weight"].requires_grad_(False)
@@ -415,8 +435,7 @@ def test_functional_call_without_args_as_in_pytorch():
 
 def test_functional_call_ignores_unknown_names_as_in_pytorch():
     layer, x = nn.Linear(2, 2, rng=0), np.ones(2)
-    values = {"foo": np.ones(1), "in_features": np.ones(1)}
-    assert_array_equal(functional_call(layer, values, x), layer(x))
+    assert_array_equal(functional_call(layer, {"foo": np.ones(1)}, x), layer(x))
     with pytest.raises(AttributeError, match="no submodule `0`"):
         functional_call(layer, {"0.bias": np.ones(2)}, x)
 
@@ -527,6 +546,33 @@ def test_changing_what_is_differentiated_raises_and_changes_nothing(change):
     nothing_left(module)
 
 
+@pytest.mark.parametrize("name", ["weight", "mean"])
+@pytest.mark.parametrize("change", [
+    lambda m, name: setattr(m, name, nn.Parameter(np.ones(2))),
+    lambda m, name: setattr(m, name, nn.Tanh()),
+    lambda m, name: m.register_parameter(name, nn.Parameter(np.ones(2))),
+    lambda m, name: m.register_buffer(name, np.ones(2)),
+    delattr,
+], ids=["parameter", "module", "register_parameter", "register_buffer", "delete"])
+def test_replacing_what_is_given_raises_and_changes_nothing(change, name):
+    # PyTorch puts back what was there; here the change stayed, and what was read was not it.
+    layer = nn.Linear(2, 2, rng=0)
+    layer.register_buffer("mean", np.zeros(2))
+    before = snapshot(layer)
+    read = Reading(layer, lambda: change(layer, name))
+    with pytest.raises((RuntimeError, KeyError, TypeError)):
+        functional_call(read, {"layer.weight": np.eye(2), "layer.mean": np.ones(2)})
+    assert snapshot(layer) == before
+    nothing_left(layer)
+
+
+def test_emptying_the_place_of_what_is_given_raises():
+    layer = nn.Linear(2, 2, rng=0)
+    with pytest.raises(RuntimeError, match="'bias' inside the functional_call or value_and_grad"):
+        value_and_grad(lambda: setattr(layer, "bias", None), layer)()
+    assert layer.bias is not None
+
+
 def test_a_tracer_assigned_to_a_buffer_raises_and_none_is_left():
     layer = nn.Linear(2, 2, rng=0)
     layer.register_buffer("mean", np.zeros(2))
@@ -543,10 +589,25 @@ def test_a_tracer_assigned_to_a_buffer_raises_and_none_is_left():
     nothing_left(layer)
 
 
-def test_functional_call_puts_no_array_in_the_place_of_a_module():
-    layer, x = nn.Linear(2, 2, rng=0), np.ones(2)
-    read = Reading(layer, lambda: read.layer(x))
-    assert_array_equal(functional_call(read, {"layer": np.eye(2)}), layer(x))
+@pytest.mark.parametrize("name, kind", [
+    ("layer", "ParametrizedLinear"), ("training", "bool"), ("plain", "ndarray"),
+    ("layer.in_features", "int"), ("layer.parametrizations", "ModuleDict")])
+def test_functional_call_refuses_the_names_of_other_things(name, kind):
+    # PyTorch 2.13: TypeError, "attribute `training`: True is not an instance of torch.Tensor"
+    module = Reading(weight_norm(nn.Linear(2, 2, rng=0)), None)
+    module.plain = np.eye(2)
+    with pytest.raises(TypeError, match=f"'{name}' names a {kind}, not a parameter"):
+        functional_call(module, {name: np.eye(2)})
+    nothing_left(module)
+
+
+def test_functional_call_takes_numbers_of_numpy():
+    # Arithmetic with arrays of no dimensions makes them; PyTorch's tensors stay tensors.
+    module = nn.Module()
+    module.scale = nn.Parameter(np.array(2.0))
+    module.register_buffer("shift", np.array(1.0))
+    module.forward = lambda: module.scale + module.shift
+    assert functional_call(module, {"scale": module.scale + 1, "shift": module.shift + 2}) == 6
 
 
 @pytest.mark.parametrize("tie_weights", [True, False])
@@ -571,6 +632,17 @@ def test_functional_call_with_buffers():
     layer.eval()
     assert snapshot(layer) == before
     assert_array_equal(values["parametrizations.weight.0._v"], np.ones(3))
+
+
+@pytest.mark.parametrize("tie_weights, both", [(True, [[9.0]]), (False, [[9.0], [1.0]])])
+def test_walking_through_buffers_inside_functional_call_meets_the_given_ones(tie_weights, both):
+    module = nn.Module()
+    module.register_buffer("b", np.array([1.0]))
+    module.register_buffer("tied", module.b)
+    module.forward = lambda: ([b.tolist() for b in module.buffers()], module.get_buffer("b"))
+    walked, got = functional_call(module, {"b": np.array([9.0])}, tie_weights=tie_weights)
+    assert walked == both and got == [9.0]
+    assert [b.tolist() for b in module.buffers()] == [[1.0]] and module.get_buffer("b") == [1.0]
 
 
 def test_functional_call_carries_what_it_assigns_to_buffers_within_the_call():

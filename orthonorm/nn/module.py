@@ -100,12 +100,16 @@ class Module(Tree):
             self._forget(name, but="_parameters")
             self.register_parameter(name, value)
         elif name in self.__dict__.get("_parameters", ()):
+            parameter = self._parameters[name]
+            if parameter is not None and value is parameter._data:
+                return  # module.weight += 1 has written into the array
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{type(value).__name__}' as parameter '{name}' (Parameter or None "
                     f"expected); to change its value, write into module.{name}[...] or set "
                     f"module._parameters['{name}'].data"
                 )
+            self._check_not_substituted(name)
             self._parameters[name] = None
         elif isinstance(value, Module):
             self._forget(name, but="_modules")
@@ -119,7 +123,7 @@ class Module(Tree):
             self._modules[name] = None
         elif name in self.__dict__.get("_buffers", ()):
             substituted = (self, name) in scope.substitutes
-            _check_buffer(name, value, tracers=substituted)
+            value = _as_buffer(name, value, tracers=substituted)
             if substituted:
                 scope.substitutes[self, name] = value
             else:
@@ -128,6 +132,7 @@ class Module(Tree):
             super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
+        self._check_not_substituted(name)
         for registry in (self._parameters, self._buffers, self._modules):
             if name in registry:
                 del registry[name]
@@ -140,6 +145,7 @@ class Module(Tree):
 
     def _forget(self, name: str, but: str) -> None:
         """Take `name` out of every registry but one, which will hold it."""
+        self._check_not_substituted(name)
         self.__dict__.pop(name, None)
         for registry in {"_parameters", "_buffers", "_modules"} - {but}:
             self.__dict__[registry].pop(name, None)
@@ -153,6 +159,12 @@ class Module(Tree):
             raise KeyError(f'{kind} name can\'t be empty string ""')
         if hasattr(self, name) and name not in registry:
             raise KeyError(f"attribute '{name}' already exists")
+        self._check_not_substituted(name)
+
+    def _check_not_substituted(self, name: str) -> None:
+        if (self, name) in scope.substitutes or self._parameters.get(name) in scope.substitutes:
+            raise RuntimeError(f"cannot replace {name!r} inside the functional_call or value_and_grad "
+                               "in which another value stands in for it")
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter, or the empty place of one.
@@ -196,8 +208,7 @@ class Module(Tree):
             If `name` is empty, contains a dot, or is an attribute already.
         """
         self._check_new_name(name, "buffer", self._buffers)
-        _check_buffer(name, tensor)
-        self._buffers[name] = tensor
+        self._buffers[name] = _as_buffer(name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -392,19 +403,22 @@ class Module(Tree):
         return "\n  ".join([f"{type(self).__name__}(", *lines, *children]) + "\n)"
 
 
-def _check_buffer(name: str, value: Any, tracers: bool = False) -> None:
+def _as_buffer(name: str, value: Any, tracers: bool = False) -> Any:
     if isinstance(value, Box):
         if tracers:
-            return
+            return value
         raise TypeError(
             f"cannot assign an autograd tracer to buffer '{name}', which outlives the differentiated "
             "call; assign its value, orthonorm.gradients.stop_gradient(...)"
         )
+    if isinstance(value, np.generic):  # what NumPy makes of arrays without dimensions
+        return np.asarray(value)
     if value is not None and not isinstance(value, np.ndarray):
         raise TypeError(
             f"cannot assign '{type(value).__name__}' object to buffer '{name}' "
             "(ndarray or None required)"
         )
+    return value
 
 
 def _indented(text: str) -> str:

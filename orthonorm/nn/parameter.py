@@ -71,7 +71,8 @@ class Parameter:
     Raises
     ------
     TypeError
-        If the dtype is not one of the four, or `data` is a tracer.
+        If the dtype is not one of the four, or `data` is a tracer; if the parameter is used as an
+        array while it is differentiated, where its `data` is to be used.
     RuntimeError
         If `data` is assigned while another value stands in for it.
 
@@ -131,9 +132,13 @@ class Parameter:
         return self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False and dtype is not None and dtype != self.dtype:
-            raise ValueError(f"a conversion from {self.dtype} to {dtype} needs a copy")
-        return self._data.astype(dtype or self.dtype, copy=bool(copy))
+        value = self.data
+        if isinstance(value, Box):
+            raise TypeError("a parameter that is differentiated is no array, which no gradient would "
+                            "reach: use its `data`")
+        if copy is False and dtype is not None and dtype != value.dtype:
+            raise ValueError(f"a conversion from {value.dtype} to {dtype} needs a copy")
+        return value.astype(dtype or value.dtype, copy=bool(copy))
 
     def __repr__(self) -> str:
         note = "" if self.requires_grad else ", requires_grad=False"

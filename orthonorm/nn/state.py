@@ -96,7 +96,7 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompatib
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
     given = dict(state_dict)
-    for path, part in module.named_modules():
+    for path, part in module.named_modules(remove_duplicate=False):
         for hook in part._load_state_dict_pre_hooks.values():
             hook(given, f"{path}." if path else "")
     wanted = places(module)
@@ -111,20 +111,31 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompatib
     for key in (key for key in wanted if key in given):
         try:
             part, name = wanted[key]
-            loaded[key] = part._loaded(name, key, given[key])
+            loaded[key] = part._loaded(name, key, _as_array(key, given[key]))
         except (TypeError, ValueError, RuntimeError) as error:
             errors.append(str(error))
     if errors:
         raise RuntimeError(
             f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(errors)
         )
+    buffers = {}  # by the arrays that they replace, which may be buffers of several modules
     for key, value in loaded.items():
         part, name = wanted[key]
         if name in part._parameters:
             part._parameters[name].data = value
         else:
-            part._buffers[name] = value
+            buffers[id(part._buffers[name])] = value
+    for part in module.modules():
+        part._buffers.update({name: buffers[id(buffer)] for name, buffer in part._buffers.items()
+                              if id(buffer) in buffers})
     return keys
+
+
+def _as_array(key: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # NumPy's, and PyTorch's
+        raise TypeError(f"{key} cannot be converted to an array: {error}") from error
 
 
 def fitted(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -150,8 +161,8 @@ def _quoted(keys: list[str]) -> str:
 @undone_if_it_raises
 def convert(module: Any, dtype: Any, only_real: bool = False) -> Any:
     """Do what :meth:`.Module.to` says, or leave complex arrays alone; return the module."""
-    dtype = np.dtype(dtype)
-    if dtype not in DTYPES:
+    dtype = None if dtype is None else np.dtype(dtype)  # NumPy reads None as float64
+    if dtype is None or dtype not in DTYPES:
         raise TypeError(f"dtype must be float32, float64, complex64 or complex128, got {dtype}")
     for part in module.modules():
         for name, parameter in part._parameters.items():

@@ -172,6 +172,26 @@ def test_assigning_an_array_to_a_buffer_keeps_it_one():
     np.testing.assert_array_equal(module.state_dict()["b1"], np.ones(3))
 
 
+def test_changing_a_parameter_in_place():
+    module = linear()
+    parameter, array = module._parameters["weight"], module.weight
+    before = array.copy()
+    module.weight -= 0.5
+    assert module._parameters["weight"] is parameter and module.weight is array
+    np.testing.assert_array_equal(array, before - 0.5)
+
+
+def test_a_buffer_without_dimensions_counts():
+    # NumPy makes a number of np.array(0) + 1; PyTorch's zero-dimensional tensors stay tensors.
+    module = nn.Module()
+    module.register_buffer("steps", np.array(0))
+    module.steps = module.steps + 1
+    module.steps += 1
+    module.register_buffer("mean", np.ones(2).mean())
+    assert module.steps == 2 and module.state_dict() == {"steps": 2, "mean": 1.0}
+    assert all(type(buffer) is np.ndarray and buffer.shape == () for buffer in module.buffers())
+
+
 def test_assigning_no_module_to_a_child_raises():
     module = Everything()
     with pytest.raises(TypeError, match="as child module 'sub'"):
@@ -542,7 +562,7 @@ def deep_model():
     (np.zeros(3, complex), "2.parametrizations.weight.0._v.*complex128.*float64"),
     (np.array(["a", "b", "c"]), "2.parametrizations.weight.0._v"),
     (np.array([None] * 3), "2.parametrizations.weight.0._v"),
-    ([[1.0], [2.0, 3.0], []], "Error.*in loading state_dict for Sequential"),
+    ([[1.0], [2.0, 3.0], []], "loading state_dict for Sequential.*2.parametrizations.weight.0._v"),
 ], ids=["length", "ndim", "scalar", "complex", "text", "object", "ragged"])
 def test_a_bad_last_value_changes_nothing(strict, bad, message):
     model = deep_model()
@@ -602,6 +622,16 @@ def test_the_last_of_tied_keys_is_loaded():
     np.testing.assert_array_equal(model[0].weight, np.full((2, 2), 9.0))
 
 
+def test_loading_keeps_tied_buffers_tied():
+    model = nn.ModuleList(nn.Module() for _ in range(2))
+    mask = np.zeros(2)
+    for i, layer in enumerate(model):
+        layer.register_buffer("mask", mask, persistent=i == 0)
+    model.load_state_dict({"0.mask": np.ones(2)})
+    np.testing.assert_array_equal(model[1].mask, np.ones(2))
+    assert model[1].mask is model[0].mask and len(list(model.buffers())) == 1
+
+
 def test_non_persistent_buffers_are_not_state():
     module = Everything()
     with pytest.raises(RuntimeError, match='Unexpected.*"np"'):
@@ -631,6 +661,14 @@ def test_a_dtype_that_cannot_be_is_refused_and_changes_nothing(dtype):
         model.to(dtype)
     assert snapshot(model) == before
     assert model.float()[1].weight.dtype == complex and model[0].weight.dtype == np.float32
+
+
+def test_no_dtype_is_refused():
+    # NumPy reads None as float64; PyTorch's .to(None) changes nothing.
+    module = linear().float()
+    with pytest.raises(TypeError, match="got None"):
+        module.to(None)
+    assert module.weight.dtype == np.float32
 
 
 # -- printing ----------------------------------------------------------------------------------------

@@ -646,6 +646,15 @@ def test_the_old_keys_are_understood():
     assert_allclose(model[1][1].bias, [6.0, -6.0], rtol=1e-15)
 
 
+def test_the_old_keys_of_a_layer_with_two_names_are_understood():
+    layer = weight_norm(nn.Linear(2, 2, bias=False, rng=0))
+    model = nn.Sequential(layer, layer)
+    old = {f"{i}.weight_{letter}": value for i in range(2)
+           for letter, value in (("g", np.full((2, 1), 3.0)), ("v", np.eye(2)))}
+    assert model.load_state_dict(old) == ([], [])
+    assert_array_equal(layer.weight, 3 * np.eye(2))
+
+
 def test_half_of_the_old_keys_is_an_error():
     layer = weight_norm(nn.Linear(2, 2, rng=0))
     before, state = snapshot(layer), layer.state_dict()
@@ -679,6 +688,7 @@ WEIGHT_NORM_ERRORS = {
     "negative dim": (lambda m: weight_norm(m, dim=-3), IndexError, "Dimension out of range.*-3"),
     "missing": (lambda m: weight_norm(m, "foo"), ValueError, "'foo'"),
     "complex": (lambda m: weight_norm(m, "complex"), ValueError, "real weight, got complex128"),
+    "int": (lambda m: weight_norm(m, "int"), ValueError, "real weight, got int64"),
     "nan": (lambda m: weight_norm(m, "nan"), ValueError, "finite"),
 }
 
@@ -689,10 +699,18 @@ def test_errors_of_weight_norm_change_nothing(case):
     layer = nn.Linear(3, 4, rng=0)
     layer.complex = nn.Parameter(np.eye(3, dtype=complex))
     layer.nan = nn.Parameter(np.diag([1.0, np.nan]))
+    layer.register_buffer("int", np.eye(3, dtype=int))
     before = snapshot(layer)
     with pytest.raises(error, match=message):
         call(layer)
     assert snapshot(layer) == before and not layer._load_state_dict_pre_hooks
+
+
+def test_weight_norm_refuses_a_weight_that_became_complex():
+    # PyTorch 2.13: NotImplementedError, '"weight_norm_kernel" not implemented for 'ComplexDouble''
+    layer = weight_norm(nn.Linear(3, 4, rng=0)).to(np.complex128)
+    with pytest.raises(ValueError, match="real weight, got complex128"):
+        layer.weight
 
 
 # -- beyond PyTorch: unitary_householder, assignment without trivialization --------------------------
