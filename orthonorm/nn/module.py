@@ -100,6 +100,9 @@ class Module(Tree):
             self._forget(name, but="_parameters")
             self.register_parameter(name, value)
         elif name in self.__dict__.get("_parameters", ()):
+            parameter = self._parameters[name]
+            if parameter is not None and value is parameter._data:
+                return  # module.weight += 1 has written into the array
             if value is not None:
                 raise TypeError(
                     f"cannot assign '{type(value).__name__}' as parameter '{name}' (Parameter or None "
@@ -119,7 +122,7 @@ class Module(Tree):
             self._modules[name] = None
         elif name in self.__dict__.get("_buffers", ()):
             substituted = (self, name) in scope.substitutes
-            _check_buffer(name, value, tracers=substituted)
+            value = _as_buffer(name, value, tracers=substituted)
             if substituted:
                 scope.substitutes[self, name] = value
             else:
@@ -196,8 +199,7 @@ class Module(Tree):
             If `name` is empty, contains a dot, or is an attribute already.
         """
         self._check_new_name(name, "buffer", self._buffers)
-        _check_buffer(name, tensor)
-        self._buffers[name] = tensor
+        self._buffers[name] = _as_buffer(name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -392,19 +394,22 @@ class Module(Tree):
         return "\n  ".join([f"{type(self).__name__}(", *lines, *children]) + "\n)"
 
 
-def _check_buffer(name: str, value: Any, tracers: bool = False) -> None:
+def _as_buffer(name: str, value: Any, tracers: bool = False) -> Any:
     if isinstance(value, Box):
         if tracers:
-            return
+            return value
         raise TypeError(
             f"cannot assign an autograd tracer to buffer '{name}', which outlives the differentiated "
             "call; assign its value, orthonorm.gradients.stop_gradient(...)"
         )
+    if isinstance(value, np.generic):  # what NumPy makes of arrays without dimensions
+        return np.asarray(value)
     if value is not None and not isinstance(value, np.ndarray):
         raise TypeError(
             f"cannot assign '{type(value).__name__}' object to buffer '{name}' "
             "(ndarray or None required)"
         )
+    return value
 
 
 def _indented(text: str) -> str:

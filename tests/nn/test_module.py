@@ -172,6 +172,26 @@ def test_assigning_an_array_to_a_buffer_keeps_it_one():
     np.testing.assert_array_equal(module.state_dict()["b1"], np.ones(3))
 
 
+def test_changing_a_parameter_in_place():
+    module = linear()
+    parameter, array = module._parameters["weight"], module.weight
+    before = array.copy()
+    module.weight -= 0.5
+    assert module._parameters["weight"] is parameter and module.weight is array
+    np.testing.assert_array_equal(array, before - 0.5)
+
+
+def test_a_buffer_without_dimensions_counts():
+    # NumPy makes a number of np.array(0) + 1; PyTorch's zero-dimensional tensors stay tensors.
+    module = nn.Module()
+    module.register_buffer("steps", np.array(0))
+    module.steps = module.steps + 1
+    module.steps += 1
+    module.register_buffer("mean", np.ones(2).mean())
+    assert module.steps == 2 and module.state_dict() == {"steps": 2, "mean": 1.0}
+    assert all(type(buffer) is np.ndarray and buffer.shape == () for buffer in module.buffers())
+
+
 def test_assigning_no_module_to_a_child_raises():
     module = Everything()
     with pytest.raises(TypeError, match="as child module 'sub'"):
