@@ -51,7 +51,7 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     AttributeError
         If a name leads into a submodule that does not exist.
     TypeError
-        If a value is no array.
+        If a value is no array, or a name that of something else than a tensor.
     ValueError
         If they are not dicts, or a name is in two of them; with `tie_weights`, if the names of one
         parameter have different values.
@@ -105,6 +105,7 @@ def _at_their_places(module: Module, values: dict[str, Any], tie_weights: bool,
     for name, value in values.items():
         path, _, last = name.rpartition(".")
         value = value.data if isinstance(value, Parameter) else value
+        value = np.asarray(value) if isinstance(value, np.generic) else value
         if value is not None and not isinstance(value, np.ndarray) and not isbox(value):
             raise TypeError(f"the value of {name!r} must be an array, got {type(value).__name__}")
         owner = module.get_submodule(path)
@@ -113,6 +114,9 @@ def _at_their_places(module: Module, values: dict[str, Any], tie_weights: bool,
             places[parameter] = value
         elif last in owner._parameters or last in owner._buffers or is_parametrized(owner, last):
             places[owner, last] = value
+        elif hasattr(owner, last):
+            kind = type(getattr(owner, last)).__name__
+            raise TypeError(f"{name!r} names a {kind}, not a parameter or buffer")
     return places
 
 

@@ -415,8 +415,7 @@ def test_functional_call_without_args_as_in_pytorch():
 
 def test_functional_call_ignores_unknown_names_as_in_pytorch():
     layer, x = nn.Linear(2, 2, rng=0), np.ones(2)
-    values = {"foo": np.ones(1), "in_features": np.ones(1)}
-    assert_array_equal(functional_call(layer, values, x), layer(x))
+    assert_array_equal(functional_call(layer, {"foo": np.ones(1)}, x), layer(x))
     with pytest.raises(AttributeError, match="no submodule `0`"):
         functional_call(layer, {"0.bias": np.ones(2)}, x)
 
@@ -543,10 +542,25 @@ def test_a_tracer_assigned_to_a_buffer_raises_and_none_is_left():
     nothing_left(layer)
 
 
-def test_functional_call_puts_no_array_in_the_place_of_a_module():
-    layer, x = nn.Linear(2, 2, rng=0), np.ones(2)
-    read = Reading(layer, lambda: read.layer(x))
-    assert_array_equal(functional_call(read, {"layer": np.eye(2)}), layer(x))
+@pytest.mark.parametrize("name, kind", [
+    ("layer", "ParametrizedLinear"), ("training", "bool"), ("plain", "ndarray"),
+    ("layer.in_features", "int"), ("layer.parametrizations", "ModuleDict")])
+def test_functional_call_refuses_the_names_of_other_things(name, kind):
+    # PyTorch 2.13: TypeError, "attribute `training`: True is not an instance of torch.Tensor"
+    module = Reading(weight_norm(nn.Linear(2, 2, rng=0)), None)
+    module.plain = np.eye(2)
+    with pytest.raises(TypeError, match=f"'{name}' names a {kind}, not a parameter"):
+        functional_call(module, {name: np.eye(2)})
+    nothing_left(module)
+
+
+def test_functional_call_takes_numbers_of_numpy():
+    # Arithmetic with arrays of no dimensions makes them; PyTorch's tensors stay tensors.
+    module = nn.Module()
+    module.scale = nn.Parameter(np.array(2.0))
+    module.register_buffer("shift", np.array(1.0))
+    module.forward = lambda: module.scale + module.shift
+    assert functional_call(module, {"scale": module.scale + 1, "shift": module.shift + 2}) == 6
 
 
 @pytest.mark.parametrize("tie_weights", [True, False])
