@@ -695,6 +695,13 @@ def test_errors_of_weight_norm_change_nothing(case):
     assert snapshot(layer) == before and not layer._load_state_dict_pre_hooks
 
 
+def test_weight_norm_refuses_a_weight_that_became_complex():
+    # PyTorch 2.13: NotImplementedError, '"weight_norm_kernel" not implemented for 'ComplexDouble''
+    layer = weight_norm(nn.Linear(3, 4, rng=0)).to(np.complex128)
+    with pytest.raises(ValueError, match="real weight, got complex128"):
+        layer.weight
+
+
 # -- beyond PyTorch: unitary_householder, assignment without trivialization --------------------------
 
 @pytest.mark.parametrize("dtype", COMPLEX)

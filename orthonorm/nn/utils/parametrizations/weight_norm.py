@@ -84,8 +84,6 @@ class _WeightNorm(Module):
         return v * (weight_g / (norm + cast(norm == 0, norm.dtype)))
 
     def right_inverse(self, weight: Any) -> tuple[Any, Any]:
-        if np.iscomplexobj(weight):
-            raise ValueError(f"weight_norm needs a real weight, got {weight.dtype}")
         v, c = self._to_usual_scale(check_finite(weight, "the weight"))
         with np.errstate(over="ignore"):
             norm = self._norm(v) * c
@@ -93,6 +91,8 @@ class _WeightNorm(Module):
 
     def _to_usual_scale(self, v: Any) -> tuple[Any, Any]:
         """Return the direction v divided by powers of two, so that its squares stay in the range."""
+        if np.iscomplexobj(v):
+            raise ValueError(f"weight_norm needs a real weight, got {v.dtype}")
         if self.dim != -1 and not -v.ndim <= self.dim < v.ndim:
             raise IndexError(
                 f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
