@@ -150,6 +150,26 @@ def test_gradients_have_the_parameters_dtype(name, loss_dtype, dtype):
     assert [g.shape for g in gradients.values()] == [p.shape for p in layer.parameters()]
 
 
+@pytest.mark.parametrize("function", [
+    anp.sum, anp.abs, anp.linalg.norm, lambda p: anp.ones((2, 2)) * p, lambda p: anp.dot(anp.ones(2), p),
+    np.asarray, nn.Parameter])
+def test_a_parameter_in_place_of_its_data_is_not_differentiated_silently(function):
+    # NumPy would make an array of it, that no gradient reaches: the penalty of a loss had none.
+    layer = nn.Linear(2, 2, bias=False, rng=0)
+    parameter, = layer.parameters()
+    with pytest.raises(TypeError, match="use its `data`"):
+        value_and_grad(lambda: anp.sum(function(parameter)), layer)()
+    nothing_left(layer)
+    value, gradients = value_and_grad(lambda: anp.sum(parameter.data ** 2), layer)()
+    assert_array_equal(gradients["weight"], 2 * layer.weight)
+
+
+def test_a_parameter_converts_to_the_array_that_functional_call_gives():
+    layer = nn.Linear(2, 2, bias=False, rng=0)
+    read = Reading(layer, lambda: np.asarray(layer.get_parameter("weight")))
+    assert_array_equal(functional_call(read, {"layer.weight": np.eye(2)}), np.eye(2))
+
+
 def test_frozen_parameters_have_no_entry():
     layer = nn.Linear(2, 2, rng=0)
     layer._parameters["weight"].requires_grad_(False)

@@ -131,9 +131,13 @@ class Parameter:
         return self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False and dtype is not None and dtype != self.dtype:
-            raise ValueError(f"a conversion from {self.dtype} to {dtype} needs a copy")
-        return self._data.astype(dtype or self.dtype, copy=bool(copy))
+        value = self.data
+        if isinstance(value, Box):
+            raise TypeError("a parameter that is differentiated is no array, which no gradient would "
+                            "reach: use its `data`")
+        if copy is False and dtype is not None and dtype != value.dtype:
+            raise ValueError(f"a conversion from {value.dtype} to {dtype} needs a copy")
+        return value.astype(dtype or value.dtype, copy=bool(copy))
 
     def __repr__(self) -> str:
         note = "" if self.requires_grad else ", requires_grad=False"
