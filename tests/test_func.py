@@ -151,7 +151,7 @@ def test_gradients_have_the_parameters_dtype(name, loss_dtype, dtype):
 
 
 @pytest.mark.parametrize("function", [
-    anp.sum, anp.abs, anp.linalg.norm, lambda p: anp.ones((2, 2)) * p, lambda p: anp.dot(anp.ones(2), p),
+    anp.sum, anp.abs, anp.linalg.norm, lambda p: anp.eye(2) * p, lambda p: anp.dot(anp.ones(2), p),
     np.asarray, nn.Parameter])
 def test_a_parameter_in_place_of_its_data_is_not_differentiated_silently(function):
     # NumPy would make an array of it, that no gradient reaches: the penalty of a loss had none.
@@ -605,6 +605,17 @@ def test_functional_call_with_buffers():
     layer.eval()
     assert snapshot(layer) == before
     assert_array_equal(values["parametrizations.weight.0._v"], np.ones(3))
+
+
+@pytest.mark.parametrize("tie_weights, both", [(True, [[9.0]]), (False, [[9.0], [1.0]])])
+def test_walking_through_buffers_inside_functional_call_meets_the_given_ones(tie_weights, both):
+    module = nn.Module()
+    module.register_buffer("b", np.array([1.0]))
+    module.register_buffer("tied", module.b)
+    module.forward = lambda: ([b.tolist() for b in module.buffers()], module.get_buffer("b"))
+    walked, got = functional_call(module, {"b": np.array([9.0])}, tie_weights=tie_weights)
+    assert walked == both and got == [9.0]
+    assert [b.tolist() for b in module.buffers()] == [[1.0]] and module.get_buffer("b") == [1.0]
 
 
 def test_functional_call_carries_what_it_assigns_to_buffers_within_the_call():

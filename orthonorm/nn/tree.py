@@ -4,7 +4,7 @@ from typing import Any, Callable, TypeVar
 
 import numpy as np
 
-from .parameter import Parameter
+from .parameter import Parameter, scope
 
 T = TypeVar("T", bound="Tree")
 
@@ -93,7 +93,8 @@ class Tree:
         seen = set()
         modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
-            for name, member in module.__dict__[registry].items():
+            for name in module.__dict__[registry]:
+                member = _held(module, registry, name)
                 if member is None or id(member) in seen:
                     continue
                 if remove_duplicate:
@@ -138,7 +139,7 @@ class Tree:
 
     def _member(self, target: str, registry: str, kind: str) -> Any:
         path, _, name = target.rpartition(".")
-        member = self.get_submodule(path).__dict__[registry].get(name)
+        member = _held(self.get_submodule(path), registry, name)
         if member is None:
             raise AttributeError(f"{type(self).__name__} has no {kind} `{target}`")
         return member
@@ -149,3 +150,10 @@ class Tree:
             module.apply(fn)
         fn(self)
         return self
+
+
+def _held(module: Tree, registry: str, name: str) -> Any:
+    """Return what a module has under a name, or None; a buffer may have a substitute."""
+    member = module.__dict__[registry].get(name)
+    substituted = registry == "_buffers" and name in module._buffers
+    return scope.substitutes.get((module, name), member) if substituted else member
