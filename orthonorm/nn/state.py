@@ -118,12 +118,16 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompatib
         raise RuntimeError(
             f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(errors)
         )
+    buffers = {}  # by the arrays that they replace, which may be buffers of several modules
     for key, value in loaded.items():
         part, name = wanted[key]
         if name in part._parameters:
             part._parameters[name].data = value
         else:
-            part._buffers[name] = value
+            buffers[id(part._buffers[name])] = value
+    for part in module.modules():
+        part._buffers.update({name: buffers[id(buffer)] for name, buffer in part._buffers.items()
+                              if id(buffer) in buffers})
     return keys
 
 

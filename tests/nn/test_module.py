@@ -622,6 +622,16 @@ def test_the_last_of_tied_keys_is_loaded():
     np.testing.assert_array_equal(model[0].weight, np.full((2, 2), 9.0))
 
 
+def test_loading_keeps_tied_buffers_tied():
+    model = nn.ModuleList(nn.Module() for _ in range(2))
+    mask = np.zeros(2)
+    for i, layer in enumerate(model):
+        layer.register_buffer("mask", mask, persistent=i == 0)
+    model.load_state_dict({"0.mask": np.ones(2)})
+    np.testing.assert_array_equal(model[1].mask, np.ones(2))
+    assert model[1].mask is model[0].mask and len(list(model.buffers())) == 1
+
+
 def test_non_persistent_buffers_are_not_state():
     module = Everything()
     with pytest.raises(RuntimeError, match='Unexpected.*"np"'):
