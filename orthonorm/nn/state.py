@@ -96,7 +96,7 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompatib
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
     given = dict(state_dict)
-    for path, part in module.named_modules():
+    for path, part in module.named_modules(remove_duplicate=False):
         for hook in part._load_state_dict_pre_hooks.values():
             hook(given, f"{path}." if path else "")
     wanted = places(module)

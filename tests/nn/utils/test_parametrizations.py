@@ -646,6 +646,15 @@ def test_the_old_keys_are_understood():
     assert_allclose(model[1][1].bias, [6.0, -6.0], rtol=1e-15)
 
 
+def test_the_old_keys_of_a_layer_with_two_names_are_understood():
+    layer = weight_norm(nn.Linear(2, 2, bias=False, rng=0))
+    model = nn.Sequential(layer, layer)
+    old = {f"{i}.weight_{letter}": value for i in range(2)
+           for letter, value in (("g", np.full((2, 1), 3.0)), ("v", np.eye(2)))}
+    assert model.load_state_dict(old) == ([], [])
+    assert_array_equal(layer.weight, 3 * np.eye(2))
+
+
 def test_half_of_the_old_keys_is_an_error():
     layer = weight_norm(nn.Linear(2, 2, rng=0))
     before, state = snapshot(layer), layer.state_dict()
