@@ -688,6 +688,7 @@ WEIGHT_NORM_ERRORS = {
     "negative dim": (lambda m: weight_norm(m, dim=-3), IndexError, "Dimension out of range.*-3"),
     "missing": (lambda m: weight_norm(m, "foo"), ValueError, "'foo'"),
     "complex": (lambda m: weight_norm(m, "complex"), ValueError, "real weight, got complex128"),
+    "int": (lambda m: weight_norm(m, "int"), ValueError, "real weight, got int64"),
     "nan": (lambda m: weight_norm(m, "nan"), ValueError, "finite"),
 }
 
@@ -698,6 +699,7 @@ def test_errors_of_weight_norm_change_nothing(case):
     layer = nn.Linear(3, 4, rng=0)
     layer.complex = nn.Parameter(np.eye(3, dtype=complex))
     layer.nan = nn.Parameter(np.diag([1.0, np.nan]))
+    layer.register_buffer("int", np.eye(3, dtype=int))
     before = snapshot(layer)
     with pytest.raises(error, match=message):
         call(layer)

@@ -91,8 +91,8 @@ class _WeightNorm(Module):
 
     def _to_usual_scale(self, v: Any) -> tuple[Any, Any]:
         """Return the direction v divided by powers of two, so that its squares stay in the range."""
-        if np.iscomplexobj(v):
-            raise ValueError(f"weight_norm needs a real weight, got {v.dtype}")
+        if v.dtype.kind != "f":
+            raise ValueError(f"weight_norm needs a floating-point real weight, got {v.dtype}")
         if self.dim != -1 and not -v.ndim <= self.dim < v.ndim:
             raise IndexError(
                 f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
