@@ -172,7 +172,7 @@ class ParametrizationList(ModuleList):
 
     def _in_turn(self) -> Any:
         first, *others = self
-        x = first(*(getattr(self, name) for name in self._original_names))
+        x = first(*(read_only(getattr(self, name)) for name in self._original_names))
         for module in others:
             x = module(x)
         return x
@@ -208,3 +208,16 @@ def _check_element(i: int, element: Any) -> None:
 def is_array(x: Any) -> bool:
     """Tell whether something is an array, a NumPy number or an autograd tracer of one."""
     return isinstance(x, (np.ndarray, np.generic, Box))
+
+
+def read_only(value: Any) -> Any:
+    """Return a view of an array, or a tracer, that nobody writes into.
+
+    What is written into a computed tensor would be lost, and what a parametrization wrote into its
+    argument would change the original.
+    """
+    if isinstance(value, Box):
+        return value
+    value = np.asarray(value).view()
+    value.flags.writeable = False
+    return value

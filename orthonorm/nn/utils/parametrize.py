@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any, Iterator
 
 import numpy as np
-from autograd.extend import Box
 
 from ...core.matrices import DTYPES
 from ...gradients import stop_gradient
@@ -21,7 +20,7 @@ from ..module import Module
 from ..parameter import Parameter, native, scope
 from ..state import undone_if_it_raises
 from .parametrization_list import (
-    ParametrizationList, check_result, inverse_at_registration, is_array,
+    ParametrizationList, check_result, inverse_at_registration, is_array, read_only,
 )
 
 __all__ = [
@@ -69,10 +68,10 @@ class _Parametrized:
         if name not in parametrizations or (self, name) in scope.substitutes:
             return super().__getattr__(name)  # type: ignore[misc]
         if scope.cache is None:
-            return _computed(parametrizations[name])
+            return read_only(parametrizations[name]())
         key = self, name
         if key not in scope.cache:
-            scope.cache[key] = _computed(parametrizations[name])
+            scope.cache[key] = read_only(parametrizations[name]())
         return scope.cache[key]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -104,16 +103,6 @@ def _parametrized_class(cls: Any) -> Any:
 def _new_parametrized(cls: type) -> Any:
     parametrized = _parametrized_class(cls)
     return parametrized.__new__(parametrized)
-
-
-def _computed(parametrization_list: ParametrizationList) -> Any:
-    """Compute a tensor, read-only: what is written into it would be lost."""
-    value = parametrization_list()
-    if isinstance(value, Box):
-        return value
-    value = np.asarray(value).view()
-    value.flags.writeable = False
-    return value
 
 
 @undone_if_it_raises

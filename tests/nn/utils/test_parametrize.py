@@ -264,6 +264,22 @@ def test_a_computed_weight_is_read_only():
     assert_array_equal(module.bias, np.full(4, 3.0))
 
 
+def test_a_parametrization_cannot_write_into_the_original():
+    # PyTorch 2.13: RuntimeError, "a view of a leaf Variable that requires grad is being used in an
+    # in-place operation."
+    class Mask(nn.Module):
+        def forward(self, X):
+            X[0] = 0
+            return X
+
+    layer = register_parametrization(nn.Linear(2, 3, rng=0), "weight", Mask(), unsafe=True)
+    before = snapshot(layer)
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weight
+    assert snapshot(layer) == before
+    layer.parametrizations.weight.original[0] = 1
+
+
 def test_dir_and_del_of_a_parametrized_name():
     module = registered("one")
     assert "weight" in dir(module)
