@@ -154,8 +154,8 @@ def _quoted(keys: list[str]) -> str:
 @undone_if_it_raises
 def convert(module: Any, dtype: Any, only_real: bool = False) -> Any:
     """Do what :meth:`.Module.to` says, or leave complex arrays alone; return the module."""
-    dtype = np.dtype(dtype)
-    if dtype not in DTYPES:
+    dtype = None if dtype is None else np.dtype(dtype)  # NumPy reads None as float64
+    if dtype is None or dtype not in DTYPES:
         raise TypeError(f"dtype must be float32, float64, complex64 or complex128, got {dtype}")
     for part in module.modules():
         for name, parameter in part._parameters.items():

@@ -663,6 +663,14 @@ def test_a_dtype_that_cannot_be_is_refused_and_changes_nothing(dtype):
     assert model.float()[1].weight.dtype == complex and model[0].weight.dtype == np.float32
 
 
+def test_no_dtype_is_refused():
+    # NumPy reads None as float64; PyTorch's .to(None) changes nothing.
+    module = linear().float()
+    with pytest.raises(TypeError, match="got None"):
+        module.to(None)
+    assert module.weight.dtype == np.float32
+
+
 # -- printing ----------------------------------------------------------------------------------------
 
 REPRS = [
