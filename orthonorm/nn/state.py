@@ -111,7 +111,7 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompatib
     for key in (key for key in wanted if key in given):
         try:
             part, name = wanted[key]
-            loaded[key] = part._loaded(name, key, given[key])
+            loaded[key] = part._loaded(name, key, _as_array(key, given[key]))
         except (TypeError, ValueError, RuntimeError) as error:
             errors.append(str(error))
     if errors:
@@ -129,6 +129,13 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompatib
         part._buffers.update({name: buffers[id(buffer)] for name, buffer in part._buffers.items()
                               if id(buffer) in buffers})
     return keys
+
+
+def _as_array(key: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # NumPy's, and PyTorch's
+        raise TypeError(f"{key} cannot be converted to an array: {error}") from error
 
 
 def fitted(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
