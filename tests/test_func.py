@@ -546,6 +546,33 @@ def test_changing_what_is_differentiated_raises_and_changes_nothing(change):
     nothing_left(module)
 
 
+@pytest.mark.parametrize("name", ["weight", "mean"])
+@pytest.mark.parametrize("change", [
+    lambda m, name: setattr(m, name, nn.Parameter(np.ones(2))),
+    lambda m, name: setattr(m, name, nn.Tanh()),
+    lambda m, name: m.register_parameter(name, nn.Parameter(np.ones(2))),
+    lambda m, name: m.register_buffer(name, np.ones(2)),
+    delattr,
+], ids=["parameter", "module", "register_parameter", "register_buffer", "delete"])
+def test_replacing_what_is_given_raises_and_changes_nothing(change, name):
+    # PyTorch puts back what was there; here the change stayed, and what was read was not it.
+    layer = nn.Linear(2, 2, rng=0)
+    layer.register_buffer("mean", np.zeros(2))
+    before = snapshot(layer)
+    read = Reading(layer, lambda: change(layer, name))
+    with pytest.raises((RuntimeError, KeyError, TypeError)):
+        functional_call(read, {"layer.weight": np.eye(2), "layer.mean": np.ones(2)})
+    assert snapshot(layer) == before
+    nothing_left(layer)
+
+
+def test_emptying_the_place_of_what_is_given_raises():
+    layer = nn.Linear(2, 2, rng=0)
+    with pytest.raises(RuntimeError, match="'bias' inside the functional_call or value_and_grad"):
+        value_and_grad(lambda: setattr(layer, "bias", None), layer)()
+    assert layer.bias is not None
+
+
 def test_a_tracer_assigned_to_a_buffer_raises_and_none_is_left():
     layer = nn.Linear(2, 2, rng=0)
     layer.register_buffer("mean", np.zeros(2))

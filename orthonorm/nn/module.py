@@ -109,6 +109,7 @@ class Module(Tree):
                     f"expected); to change its value, write into module.{name}[...] or set "
                     f"module._parameters['{name}'].data"
                 )
+            self._check_not_substituted(name)
             self._parameters[name] = None
         elif isinstance(value, Module):
             self._forget(name, but="_modules")
@@ -131,6 +132,7 @@ class Module(Tree):
             super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
+        self._check_not_substituted(name)
         for registry in (self._parameters, self._buffers, self._modules):
             if name in registry:
                 del registry[name]
@@ -143,6 +145,7 @@ class Module(Tree):
 
     def _forget(self, name: str, but: str) -> None:
         """Take `name` out of every registry but one, which will hold it."""
+        self._check_not_substituted(name)
         self.__dict__.pop(name, None)
         for registry in {"_parameters", "_buffers", "_modules"} - {but}:
             self.__dict__[registry].pop(name, None)
@@ -156,6 +159,12 @@ class Module(Tree):
             raise KeyError(f'{kind} name can\'t be empty string ""')
         if hasattr(self, name) and name not in registry:
             raise KeyError(f"attribute '{name}' already exists")
+        self._check_not_substituted(name)
+
+    def _check_not_substituted(self, name: str) -> None:
+        if (self, name) in scope.substitutes or self._parameters.get(name) in scope.substitutes:
+            raise RuntimeError(f"cannot replace {name!r} inside the functional_call or value_and_grad "
+                               "in which another value stands in for it")
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter, or the empty place of one.
