@@ -71,7 +71,8 @@ class Parameter:
     Raises
     ------
     TypeError
-        If the dtype is not one of the four, or `data` is a tracer.
+        If the dtype is not one of the four, or `data` is a tracer; if the parameter is used as an
+        array while it is differentiated, where its `data` is to be used.
     RuntimeError
         If `data` is assigned while another value stands in for it.
 
