@@ -41,7 +41,7 @@ class ParametrizationList(ModuleList):
         super().__init__(modules)
         self.unsafe = unsafe
         value = original.data if isinstance(original, Parameter) else original
-        new = self._right_inverse_where_there_is_one(value)
+        new = self._right_inverse_where_there_is_one(np.array(value))  # which may write into it
         self.is_tensor = is_array(new)
         self.ntensors = 1 if self.is_tensor else len(new)
         if self.is_tensor:

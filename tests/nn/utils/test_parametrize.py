@@ -517,6 +517,22 @@ def test_a_failing_first_registration_changes_nothing(case, kind):
     assert not is_parametrized(module) and type(module) is nn.Linear
 
 
+def test_a_failing_right_inverse_may_have_written_into_its_argument():
+    class Half(nn.Module):
+        def forward(self, X):
+            return X
+
+        def right_inverse(self, A):
+            A[0] = 0
+            raise ValueError("no inverse")
+
+    layer = nn.Linear(2, 3, rng=0)
+    before = snapshot(layer)
+    with pytest.raises(ValueError, match="no inverse"):
+        register_parametrization(layer, "weight", Half())
+    assert snapshot(layer) == before
+
+
 @pytest.mark.parametrize("case", FIRST_ERRORS)
 def test_a_failing_first_registration_spares_other_parametrized_tensors(case):
     make, error, _ = FIRST_ERRORS[case]
