@@ -189,6 +189,15 @@ def test_a_square_base_can_be_differentiated_but_not_a_part_of_one():
         grad(inner)(base[:, :3])
 
 
+def test_the_base_cannot_be_assigned():
+    module = moved((7, 3), "cayley")
+    before = snapshot(module)
+    for value in (np.ones((7, 7)), np.ones((2, 2)), None):
+        with pytest.raises(AttributeError, match="base is read-only: assign to the weight"):
+            module.parametrizations.weight[0].base = value
+    assert snapshot(module) == before
+
+
 def test_what_is_read_cannot_be_written_into():
     module = moved((7, 3), "cayley")
     with pytest.raises(ValueError, match="read-only"):
