@@ -134,7 +134,14 @@ def base_times_householder(base, X):
     Returns
     -------
     array or autograd tracer, shape (..., n, n)
+
+    Raises
+    ------
+    ValueError
+        If the shapes are not the same.
     """
+    if base.shape != X.shape:
+        raise ValueError(f"base must have the shape of X, {X.shape}, got {base.shape}")
     return _base_times_householder(X, _product_of_reflectors(X), base)
 
 

@@ -189,6 +189,26 @@ def test_a_square_base_can_be_differentiated_but_not_a_part_of_one():
         grad(inner)(base[:, :3])
 
 
+@pytest.mark.parametrize("shape, key, given", [
+    ((4, 3), ORIGINAL, (4, 4)), ((4, 3), ORIGINAL, (3, 3)), ((4, 4), BASE, (3, 3)),
+    ((4, 4), BASE, (5, 5)), ((4, 4), BASE, (4, 3)), ((2, 4, 4), BASE, (4, 4)),
+    ((2, 4, 4), ORIGINAL, (3, 4, 4))], ids=str)
+def test_a_base_of_another_shape_does_not_reach_lapack(shape, key, given):
+    # It printed "On entry to DORMQR parameter number 5 had an illegal value", or gave a wrong weight.
+    module = moved(shape, "householder")
+    with pytest.raises(ValueError, match="base must have the shape of X"):
+        functional_call(module, {key: np.zeros(given)})
+
+
+def test_the_base_cannot_be_assigned():
+    module = moved((7, 3), "cayley")
+    before = snapshot(module)
+    for value in (np.ones((7, 7)), np.ones((2, 2)), None):
+        with pytest.raises(AttributeError, match="base is read-only: assign to the weight"):
+            module.parametrizations.weight[0].base = value
+    assert snapshot(module) == before
+
+
 def test_what_is_read_cannot_be_written_into():
     module = moved((7, 3), "cayley")
     with pytest.raises(ValueError, match="read-only"):

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from orthonorm import core, nn
-from orthonorm.func import value_and_grad
+from orthonorm.func import functional_call, value_and_grad
 from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 from orthonorm.nn.utils.parametrize import (
     is_parametrized, register_parametrization, remove_parametrizations,
@@ -704,6 +704,14 @@ def test_errors_of_weight_norm_change_nothing(case):
     with pytest.raises(error, match=message):
         call(layer)
     assert snapshot(layer) == before and not layer._load_state_dict_pre_hooks
+
+
+@pytest.mark.parametrize("g", [np.ones(3), np.ones((1, 3)), np.ones((3, 3)), np.ones(())])
+def test_weight_norm_wants_one_length_for_each_direction(g):
+    # They would be broadcast: np.ones(3) along the rows, to lengths of columns.
+    layer = weight_norm(nn.Linear(3, 3, rng=0))
+    with pytest.raises(ValueError, match=r"original0 must have shape \(3, 1\), got"):
+        functional_call(layer, {"parametrizations.weight.original0": g}, np.ones(3))
 
 
 def test_weight_norm_refuses_a_weight_that_became_complex():

@@ -198,6 +198,11 @@ class _Orthogonal(Module):
         base.flags.writeable = False
         return base
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "base":
+            raise AttributeError("base is read-only: assign to the weight, or load a state dict")
+        super().__setattr__(name, value)
+
     def _stored_base(self) -> Any:
         return super().__getattr__("base")
 

@@ -81,6 +81,8 @@ class _WeightNorm(Module):
     def forward(self, weight_g: Any, weight_v: Any) -> Any:
         v, _ = self._to_usual_scale(weight_v)
         norm = self._norm(v)
+        if weight_g.shape != norm.shape:
+            raise ValueError(f"original0 must have shape {norm.shape}, got {weight_g.shape}")
         return v * (weight_g / (norm + cast(norm == 0, norm.dtype)))
 
     def right_inverse(self, weight: Any) -> tuple[Any, Any]:
