@@ -51,7 +51,9 @@ class _Numbered(Module):
         return self
 
     def insert(self, index: int, module: Module) -> None:
-        """Put a module before position `index`."""
+        """Put a module before position `index`, from minus the length to the length."""
+        if not -len(self) <= as_int("index", index) <= len(self):
+            raise IndexError(f"index {index} is out of range")
         modules = list(self)
         modules.insert(index, module)
         self._renumber(list(ModuleList(modules)))  # refuses what is not a module before any change
