@@ -49,6 +49,7 @@ live: .venv-torch/installed-torch  ## compare with the answers of PyTorch itself
 bench: .venv-torch/installed-benchmark  ## time this package and PyTorch side by side (15 minutes)
 	-.venv-torch/bin/python -m pip install --quiet --no-build-isolation torch-householder
 	.venv-torch/bin/python -m tests.benchmarks
+	.venv-torch/bin/python -m tests.benchmarks.limits | tee tests/benchmarks/results/limits.txt
 
 accuracy: .venv-torch/installed-benchmark  ## errors of this package and PyTorch against the exact answer
 	OMP_NUM_THREADS=1 .venv-torch/bin/python -m tests.benchmarks.accuracy

@@ -1,0 +1,109 @@
+"""What bounds the cells that miss their aim: bare arithmetic, and a loss without a parametrization.
+
+For each cell, forward and backward on one thread: PyTorch's time over the aim, which is the time that
+was asked for; our time; the time of the matrix products (or of the passes over memory) of our algorithm
+with their results in place, and that of the same loss of a plain parameter, ``sum(C * W)`` and its
+gradient through autograd, both of which our time contains.
+"""
+from typing import Any, Callable
+
+import autograd.numpy as np
+import numpy
+import scipy.linalg
+
+from orthonorm import nn
+from orthonorm.core.householder import product_of_reflectors
+from orthonorm.core.matrices import inverse
+from orthonorm.func import value_and_grad
+
+from .cells import DTYPES, Cell, arrays
+from .libraries import orthonorm_program, pytorch_program
+from .timing import clock, paired, quartiles, threads
+
+AIMS = {("cayley", (512, 64)): 25, ("householder", (256, 256)): 5, ("spectral_norm", (32, 32)): 1.5,
+        ("spectral_norm", (256, 256)): 1.5, ("spectral_norm", (1024, 1024)): 1.5,
+        ("spectral_norm", (256, 128, 3, 3)): 1.5}
+SECONDS = 8.0  # for a cell
+
+
+def main() -> None:
+    print(f"{'milliseconds':34}{'asked':>8}{'ours':>8}{'arithmetic':>12}{'loss':>8}")
+    with threads(1):
+        for dtype in DTYPES:
+            for (name, shape), aim in AIMS.items():
+                cell = Cell(name, shape, dtype, "forward+backward")
+                programs = {"PyTorch": pytorch_program(cell), "ours": orthonorm_program(cell),
+                            "arithmetic": ARITHMETIC[name](cell),
+                            "loss": loss_of_a_plain_weight(cell)}
+                times = {program: 1e3 * quartiles(seconds)[1] for program, seconds
+                         in paired(programs, SECONDS, clock(1)).items()}
+                print(f"{f'{name} {cell.size} {dtype}':26}{f'{aim} x':>8}"
+                      f"{times['PyTorch'] / aim:8.3f}{times['ours']:8.3f}"
+                      f"{times['arithmetic']:12.3f}{times['loss']:8.3f}", flush=True)
+
+
+def loss_of_a_plain_weight(cell: Cell) -> Callable[[], Any]:
+    X, C = arrays(cell)
+    module = nn.Module()
+    module.weight = nn.Parameter(X)
+    return value_and_grad(lambda: np.sum(C * module.weight), module)
+
+
+def cayley(cell: Cell) -> Callable[[], Any]:
+    """Do the products of S, Y and B Y, and of their adjoints, and multiply by the base twice."""
+    V, G = arrays(cell)
+    n, k = cell.shape
+    B, G2, T, Y = V[k:], G[k:], V[:k], numpy.eye(k, dtype=V.dtype)
+    tall, low, small, other = (numpy.empty_like(A) for A in (V, B, T, T))
+
+    def base() -> None:
+        numpy.matmul(V.T, G, out=small)
+        numpy.matmul(T, small, out=other)
+        numpy.matmul(V, other, out=tall)
+
+    def run() -> None:
+        numpy.matmul(B.T, B, out=small)
+        inverse(Y)
+        numpy.matmul(B, Y, out=low)
+        base()
+        base()
+        numpy.matmul(B.T, G2, out=small)
+        numpy.matmul(Y.T, small, out=other)
+        numpy.matmul(other, Y.T, out=small)
+        numpy.matmul(G2, Y.T, out=low)
+        numpy.matmul(B, small, out=low)
+    return run
+
+
+def householder(cell: Cell) -> Callable[[], Any]:
+    """Multiply reflectors and base by LAPACK, and do seven products backwards."""
+    X, C = arrays(cell)
+    product, result = product_of_reflectors(X), numpy.empty_like(C)
+
+    def run() -> None:
+        product.multiply_from_right(C)
+        for _ in range(7):
+            numpy.matmul(X, C, out=result)
+    return run
+
+
+def spectral_norm(cell: Cell) -> Callable[[], Any]:
+    """Compute W v twice, u W, W / sigma; then <P, G>, G / sigma and its sum with u v^T."""
+    W, C = (A.reshape(len(A), -1) for A in arrays(cell))
+    u, v, two = W[:, 0].copy(), W[0].copy(), W.dtype.type(2)
+    P, result = numpy.empty_like(W), numpy.empty_like(W)
+    add_outer = scipy.linalg.get_blas_funcs("ger", dtype=W.dtype)
+
+    def run() -> None:
+        W @ v, u @ W, W @ v
+        numpy.divide(W, two, out=P)
+        numpy.vdot(P, C)
+        numpy.divide(C, two, out=result)
+        add_outer(1, v, u, a=result.T, overwrite_a=True)
+    return run
+
+
+ARITHMETIC = {"cayley": cayley, "householder": householder, "spectral_norm": spectral_norm}
+
+if __name__ == "__main__":
+    main()
