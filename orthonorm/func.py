@@ -1,6 +1,8 @@
 """Modules as pure functions of their parameters, and gradients of losses."""
+import itertools
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, Callable
 
 import numpy as np
@@ -14,6 +16,11 @@ from .nn.parameter import Parameter, substituting
 from .nn.utils.parametrize import is_parametrized
 
 __all__ = ["functional_call", "value_and_grad"]
+
+# autograd numbers a trace by its depth, counted over all threads together: when another thread ends
+# one, an inner trace gets the number of an outer one, whose gradient is lost. Only the order matters.
+_numbers = itertools.count()
+trace_stack.new_trace = lambda: nullcontext(next(_numbers))
 
 
 def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any] | Any,

@@ -822,3 +822,24 @@ def test_threads_differentiate_side_by_side():
     for scale in (2.0, 3.0):
         assert_array_equal(results[scale], np.full((2, 2), scale))
     nothing_left(layer)
+
+
+def test_a_gradient_inside_a_gradient_while_another_thread_ends_its_own():
+    layer, begun, end = nn.Linear(2, 2, bias=False, rng=0), threading.Event(), threading.Event()
+
+    def other():
+        begun.set()
+        end.wait(20)
+        return anp.sum(layer(np.ones(2)))
+
+    def loss():
+        end.set()
+        thread.join()
+        return anp.sum(grad(lambda x: anp.sum(layer(x) ** 2))(np.ones(2)))
+
+    thread = threading.Thread(target=value_and_grad(other, layer))
+    thread.start()
+    begun.wait(20)
+    _, gradients = value_and_grad(loss, layer)()
+    expected = np.outer(4 * layer.weight.sum(1), np.ones(2))
+    assert_allclose(gradients["weight"], expected, rtol=1e-14)
