@@ -186,8 +186,8 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
         _check_loss(stop_gradient(value))
         roots = {tracer._node: name for name, tracer in tracers.items()}
         gradients = _backward(end, vspace(value).ones(), roots)
-        return value, {name: _as_gradient(gradients.get(name), parameter)
-                       for name, parameter in trained.items()}
+        return value, {name: _as_gradient(gradients.get(name), stop_gradient(tracer))
+                       for name, tracer in tracers.items()}
     return compute
 
 
@@ -213,10 +213,10 @@ def _check_loss(value: Any) -> None:
                            f"{np.result_type(value)} of shape {np.shape(value)}")
 
 
-def _as_gradient(gradient: Any, parameter: Any) -> Any:
+def _as_gradient(gradient: Any, x: np.ndarray) -> Any:
     if gradient is None:
-        return np.zeros(parameter.shape, parameter.dtype)
+        return np.zeros_like(x)
     if isbox(gradient):  # inside another differentiation
-        return np.conj(gradient) if np.iscomplexobj(parameter._data) else gradient
-    gradient = np.array(gradient, parameter.dtype)
+        return np.conj(gradient) if np.iscomplexobj(x) else gradient
+    gradient = np.array(gradient, x.dtype)
     return np.conj(gradient, out=gradient) if np.iscomplexobj(gradient) else gradient

@@ -5,6 +5,7 @@ the third derivative, and the tolerance 1e-8.
 """
 import copy
 import threading
+import warnings
 
 import autograd.numpy as anp
 import numpy as np
@@ -617,6 +618,18 @@ def test_a_gradient_inside_functional_call_is_that_of_the_given_value(tie_weight
     given = {"layer.weight": np.eye(2)}
     _, gradients = functional_call(Reading(layer, inner), given, tie_weights=tie_weights)
     assert_array_equal(gradients["weight"], 2 * np.eye(2))
+
+
+@pytest.mark.parametrize("value", [np.ones((3, 2), np.float32), np.full((2, 2), 1 + 2j)])
+def test_a_gradient_inside_functional_call_has_shape_and_dtype_of_the_given_value(value):
+    layer = nn.Linear(2, 2, bias=False)
+    for loss, expected in ((lambda: anp.sum(anp.abs(layer.weight) ** 2), 2 * value),
+                           (lambda: 0.0, 0 * value)):
+        inner = value_and_grad(loss, layer)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Output seems independent of input")
+            _, gradients = functional_call(Reading(layer, inner), {"layer.weight": value})
+        assert_allclose(gradients["weight"], expected, rtol=1e-6, strict=True)
 
 
 def test_functional_call_with_buffers():
