@@ -19,7 +19,8 @@ __all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
 class Optimizer:
     """The base class of the optimisers: groups of parameters, their state, and the step.
 
-    A subclass says in ``_update`` how one parameter moves.
+    A subclass says in ``_update`` how one parameter moves, in ``_slots`` what the state of each parameter
+    holds, and in ``_optional_slots`` what it holds if an option was on in some step.
 
     Parameters
     ----------
@@ -47,6 +48,9 @@ class Optimizer:
         If there is no parameter, a name or a parameter occurs twice, or an option is unknown or out of
         range.
     """
+
+    _slots: tuple[str, ...] = ()
+    _optional_slots: tuple[str, ...] = ()
 
     def __init__(self, named_parameters: Iterable[Any], defaults: dict[str, Any]):
         self.defaults = defaults
@@ -98,10 +102,6 @@ class Optimizer:
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
         """Raise a ValueError if an option is out of range."""
-        raise NotImplementedError
-
-    def _slots(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of what the state of a parameter holds."""
         raise NotImplementedError
 
     def _update(self, x: np.ndarray, g: np.ndarray, state: dict[str, Any],
@@ -193,7 +193,8 @@ class Optimizer:
                 groups.append({**group, **options})
                 for name, parameter in zip(group["param_names"], group["params"]):
                     prefix = f"state.{name}."
-                    slots = self._slots(options)
+                    slots = self._slots + tuple(
+                        slot for slot in self._optional_slots if prefix + slot in given)
                     if any(prefix + slot in given for slot in slots):
                         state[name] = {slot: _slot(prefix + slot, given.pop(prefix + slot), parameter)
                                        for slot in slots}
@@ -259,6 +260,8 @@ class SGD(Optimizer):
     [[3.]]
     """
 
+    _optional_slots = ("momentum_buffer",)
+
     def __init__(self, named_parameters: Iterable[Any], lr: float = 1e-3, momentum: float = 0,
                  dampening: float = 0, weight_decay: float = 0, nesterov: bool = False, *,
                  maximize: bool = False):
@@ -271,9 +274,6 @@ class SGD(Optimizer):
                             weight_decay="weight_decay value")
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-
-    def _slots(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if options["momentum"] else ()
 
     def _update(self, x: np.ndarray, g: np.ndarray, state: dict[str, Any],
                 options: Mapping[str, Any]) -> np.ndarray:
@@ -352,6 +352,9 @@ class Adam(Optimizer):
     [[3.]]
     """
 
+    _slots = ("step", "exp_avg", "exp_avg_sq")
+    _optional_slots = ("max_exp_avg_sq",)
+
     def __init__(self, named_parameters: Iterable[Any], lr: float = 1e-3,
                  betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0, amsgrad: bool = False, *, maximize: bool = False,
@@ -368,10 +371,6 @@ class Adam(Optimizer):
         for i, beta in enumerate(options["betas"]):
             if not 0 <= _number("betas", beta) < 1:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
-
-    def _slots(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        largest = ("max_exp_avg_sq",) if options["amsgrad"] else ()
-        return ("step", "exp_avg", "exp_avg_sq", *largest)
 
     def _update(self, x: np.ndarray, g: np.ndarray, state: dict[str, Any],
                 options: Mapping[str, Any]) -> np.ndarray:

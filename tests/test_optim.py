@@ -370,6 +370,21 @@ def test_parameters_that_never_moved_have_no_state_to_load():
     assert other.state.keys() == {"b"}
 
 
+@pytest.mark.parametrize("make, option, off", [
+    (optim.SGD, {"momentum": 0.9}, {"momentum": 0.0}), (optim.Adam, {"amsgrad": True}, {"amsgrad": False}),
+], ids=["momentum", "amsgrad"])
+def test_what_an_option_left_is_kept_until_it_is_on_again(make, option, off):
+    optimizers = [make([("x", nn.Parameter(np.zeros(2)))], **option) for _ in range(2)]
+    for change in (option, off, option):
+        for optimizer in optimizers:
+            optimizer.param_groups[0].update(change)
+            optimizer.step({"x": np.array([3.0, -1.0])})
+        optimizers[1].load_state_dict(optimizers[1].state_dict())
+    assert_same_state(optimizers[1], optimizers[0].state_dict())
+    assert_identical(optimizers[1].param_groups[0]["params"][0].data,
+                     optimizers[0].param_groups[0]["params"][0].data)
+
+
 BROKEN = {
     "missing option": lambda state: state.pop("param_groups.0.lr"),
     "missing state": lambda state: state.pop("state.b.exp_avg"),
