@@ -19,8 +19,8 @@ __all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
 class Optimizer:
     """The base class of the optimisers: groups of parameters, their state, and the step.
 
-    A subclass says in ``_update`` how one parameter moves, in ``_slots`` what the state of each parameter
-    holds, and in ``_optional_slots`` what it holds if an option was on in some step.
+    A subclass says in ``_update`` how one parameter moves, in ``_slots`` what the state of each
+    parameter holds, and in ``_optional_slots`` what it holds if an option was on in some step.
 
     Parameters
     ----------
@@ -124,7 +124,8 @@ class Optimizer:
             If `grads` is not a mapping, or a gradient not an array.
         RuntimeError
             If a name is unknown, or a gradient has another shape or dtype than its parameter; or
-            inside a differentiated call in which another value stands in for the parameter.
+            inside a differentiated call in which another value stands in for the parameter; or if the
+            parameter has another shape or dtype than what is remembered of it.
 
         Notes
         -----
@@ -141,12 +142,19 @@ class Optimizer:
             if gradient is not None:
                 _check_gradient(name, gradient, places[name][0])
                 places[name][0].check_assignable()
+        moves = []
         for name, gradient in grads.items():
             if gradient is not None:
                 parameter, group = places[name]
-                state = self.state.setdefault(name, {})
-                moved = self._update(_reals(parameter._data), _reals(gradient), state, group)
-                parameter.data = _shaped_like(parameter, moved)
+                x, state = _reals(parameter._data), {**self.state.get(name, {})}
+                if any((np.shape(value), np.result_type(value)) != (x.shape, x.dtype)
+                       for slot, value in state.items() if slot != "step"):
+                    raise RuntimeError(f"{name!r} has another shape or dtype than in its last step: "
+                                       "a new optimizer is needed")
+                moves.append((name, state, self._update(x, _reals(gradient), state, group)))
+        for name, state, moved in moves:
+            self.state[name] = state
+            places[name][0].data = _shaped_like(places[name][0], moved)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copy the state and the options into a flat dict of arrays.

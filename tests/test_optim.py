@@ -371,7 +371,8 @@ def test_parameters_that_never_moved_have_no_state_to_load():
 
 
 @pytest.mark.parametrize("make, option, off", [
-    (optim.SGD, {"momentum": 0.9}, {"momentum": 0.0}), (optim.Adam, {"amsgrad": True}, {"amsgrad": False}),
+    (optim.SGD, {"momentum": 0.9}, {"momentum": 0.0}),
+    (optim.Adam, {"amsgrad": True}, {"amsgrad": False}),
 ], ids=["momentum", "amsgrad"])
 def test_what_an_option_left_is_kept_until_it_is_on_again(make, option, off):
     optimizers = [make([("x", nn.Parameter(np.zeros(2)))], **option) for _ in range(2)]
@@ -491,6 +492,33 @@ def test_a_bad_gradient_changes_nothing(make, options, grads, error, message):
     with pytest.raises(error, match=message):
         optimizer.step(grads)
     assert all(not parameter.data.any() for parameter in parameters.values())
+    assert_same_state(optimizer, before)
+
+
+@pytest.mark.parametrize("changed", [np.ones(1, np.float32), np.ones(1, complex), np.ones(3)],
+                         ids=["dtype", "complex", "shape"])
+@makers
+def test_a_parameter_that_became_another_array_is_not_moved(make, options, changed):
+    x, y = nn.Parameter(np.zeros(2)), nn.Parameter(np.zeros(1))
+    optimizer = make([("x", x), ("y", y)], **options)
+    optimizer.step({"x": np.ones(2), "y": np.ones(1)})
+    before, state = x.data, {name: {**slots} for name, slots in optimizer.state.items()}
+    y.data = changed
+    with pytest.raises(RuntimeError, match="'y' has another shape or dtype than in its last step"):
+        optimizer.step({"x": np.ones(2), "y": changed})
+    assert x.data is before and y.data is changed
+    assert optimizer.state == state
+
+
+@makers
+def test_a_step_that_fails_midway_changes_nothing(make, options):
+    parameters = {"x": nn.Parameter(np.zeros(2)), "y": nn.Parameter(np.zeros(2))}
+    optimizer = make(parameters.items(), **options)
+    optimizer.step({"x": np.ones(2), "y": np.ones(2)})
+    before, values = optimizer.state_dict(), [parameter.data for parameter in parameters.values()]
+    with np.errstate(over="raise", invalid="raise"), pytest.raises(FloatingPointError):
+        optimizer.step({"x": np.ones(2), "y": np.array([-1e308, np.inf])})
+    assert all(p.data is value for p, value in zip(parameters.values(), values))
     assert_same_state(optimizer, before)
 
 
