@@ -163,6 +163,14 @@ ARRAYS = {
                                     r"^target must have the shape of input, \(2,\), got \(3,\)"),
     "mse_loss: shape": (F.mse_loss, [np.ones(2), np.ones(3)], RuntimeError,
                         r"^input of shape \(2,\) and target of shape \(3,\)"),
+    "relu: complex": (F.relu, [1j * EYE], NotImplementedError, "^input must be real.*complex128"),
+    **{f"{function.__name__}: {dtype}": (
+        function, [EYE.astype(dtype), *rest], NotImplementedError, f"^input must be real.*{dtype}")
+       for dtype in ("complex128", "uint8")  # NumPy orders the former; the latter wraps around
+       for function, rest in (
+           (F.leaky_relu, []), (F.softplus, []), (F.gelu, []), (F.softmax, [0]), (F.log_softmax, [0]),
+           (F.layer_norm, [(3,)]), (F.mse_loss, [EYE.astype(dtype)]), (F.cross_entropy, [np.arange(3)]),
+           (F.binary_cross_entropy_with_logits, [EYE.astype(dtype)]))},
     "Parameter: half": (nn.Parameter, [HALF], TypeError, f"^a parameter {FLOATS}float16"),
     "Parameter: None": (nn.Parameter, [None], TypeError, f"^a parameter {FLOATS}object"),
     "Linear: fraction": (nn.Linear, [2.5, 2], TypeError, "^in_features must be an integer, got 2.5"),

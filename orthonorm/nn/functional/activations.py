@@ -11,7 +11,7 @@ from autograd.extend import defjvp, defvjp, primitive
 from scipy import special
 
 from ...gradients import stop_gradient
-from .arrays import as_array, keep
+from .arrays import as_array, as_float, keep
 
 __all__ = ["gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh"]
 
@@ -39,12 +39,19 @@ def relu(input: Any) -> Any:
     -------
     array, of the shape of `input`
 
+    Raises
+    ------
+    NotImplementedError
+        If `input` is complex.
+
     Examples
     --------
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
     x = as_array(input)
+    if np.iscomplexobj(x):  # NumPy compares complex numbers too
+        raise NotImplementedError(f"input must be real, got dtype {x.dtype}")
     return keep(x, np.logical_not(stop_gradient(x) <= 0))
 
 
@@ -60,12 +67,17 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     -------
     array, of the shape of `input`
 
+    Raises
+    ------
+    NotImplementedError
+        If `input` is not of a real floating-point dtype.
+
     Examples
     --------
     >>> leaky_relu(np.array([-1.0, 0.0, 2.0]), 0.1)
     array([-0.1,  0. ,  2. ])
     """
-    return _leaky_relu(as_array(input), float(negative_slope))
+    return _leaky_relu(as_float(input), float(negative_slope))
 
 
 _leaky_relu = _entrywise(lambda x, slope: np.where(x > 0, x, slope * x),
@@ -135,12 +147,17 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     -------
     array, of the shape of `input`
 
+    Raises
+    ------
+    NotImplementedError
+        If `input` is not of a real floating-point dtype.
+
     Examples
     --------
     >>> softplus(np.array([-1e4, 0.0, 1e4]))
     array([0.00000000e+00, 6.93147181e-01, 1.00000000e+04])
     """
-    return _softplus(as_array(input), float(beta), float(threshold))
+    return _softplus(as_float(input), float(beta), float(threshold))
 
 
 def _softplus_derivative(y: Any, x: Any, beta: float, threshold: float) -> Any:
@@ -175,6 +192,8 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     ------
     RuntimeError
         If `approximate` is neither.
+    NotImplementedError
+        If `input` is not of a real floating-point dtype.
 
     Notes
     -----
@@ -190,7 +209,7 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     >>> gelu(np.array([-1.0, 0.0, 1.0]))
     array([-0.15865525,  0.        ,  0.84134475])
     """
-    x = as_array(input)
+    x = as_float(input)
     if approximate == "none":
         return x * _normal_cdf(x)
     if approximate == "tanh":

@@ -13,6 +13,14 @@ def as_array(x: Any) -> Any:
     return x if hasattr(stop_gradient(x), "ndim") else np.array(x)
 
 
+def as_float(x: Any) -> Any:
+    """Return an array of real floating-point numbers, or raise PyTorch's error, NotImplementedError."""
+    x = as_array(x)
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"input must be real floating-point, got dtype {x.dtype}")
+    return x
+
+
 def as_int(name: str, value: Any) -> int:
     """Return an integer as an int, or raise TypeError."""
     try:

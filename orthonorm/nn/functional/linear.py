@@ -5,7 +5,7 @@ from typing import Any
 import autograd.numpy as np
 
 from ...gradients import stop_gradient
-from .arrays import as_array, as_int, check_bias, keep
+from .arrays import as_array, as_float, as_int, check_bias, keep
 
 __all__ = ["bilinear", "embedding", "layer_norm", "linear"]
 
@@ -167,6 +167,8 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
         If the shapes do not fit, or `normalized_shape` is empty.
     TypeError
         If `normalized_shape` is not a tuple or list of int.
+    NotImplementedError
+        If `input` is not of a real floating-point dtype.
 
     Notes
     -----
@@ -186,7 +188,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     """
     if not isinstance(normalized_shape, (tuple, list)):
         raise TypeError(f"normalized_shape must be a tuple of int, got {normalized_shape!r}")
-    x, shape = as_array(input), tuple(as_int("normalized_shape", size) for size in normalized_shape)
+    x, shape = as_float(input), tuple(as_int("normalized_shape", size) for size in normalized_shape)
     if not shape or x.shape[-len(shape):] != shape:
         raise RuntimeError("input must have shape (..., *normalized_shape), the latter not empty, got "
                            f"shape {x.shape} and normalized_shape={shape}")

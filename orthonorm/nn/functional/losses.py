@@ -8,7 +8,7 @@ from autograd.extend import defjvp, defvjp, primitive
 
 from ...gradients import stop_gradient
 from .activations import log1p_exp
-from .arrays import as_array, keep, to_common_dtype
+from .arrays import as_array, as_float, keep, to_common_dtype
 from .softmax import log_softmax
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss"]
@@ -34,6 +34,8 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
         If `reduction` is none of the three.
     RuntimeError
         If the shapes cannot be broadcast.
+    NotImplementedError
+        If neither `input` nor `target` is floating-point, or one is complex.
 
     Examples
     --------
@@ -41,7 +43,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     np.float64(4.5)
     """
     _check_reduction(reduction)
-    x, t = to_common_dtype(input, target)
+    x, t = map(as_float, to_common_dtype(input, target))
     if x.shape != t.shape:
         try:
             np.broadcast_shapes(x.shape, t.shape)
@@ -86,6 +88,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
         If other shapes or dtypes do not fit, or `label_smoothing` is out of range.
     IndexError
         If a class is out of range.
+    NotImplementedError
+        If `input` is not of a real floating-point dtype.
 
     Notes
     -----
@@ -216,6 +220,8 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
         If `reduction` is none of the three, or the shapes differ.
     RuntimeError
         If `weight` or `pos_weight` cannot be broadcast to the shape of `input`.
+    NotImplementedError
+        If neither `input` nor `target` is floating-point, or one is complex.
 
     Notes
     -----
@@ -231,7 +237,7 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     array([6.93147181e-01, 1.00000000e+04])
     """
     _check_reduction(reduction)
-    x, t = to_common_dtype(input, target)
+    x, t = map(as_float, to_common_dtype(input, target))
     if x.shape != t.shape:
         raise ValueError(f"target must have the shape of input, {x.shape}, got {t.shape}")
     positive = t * log1p_exp(-x)

@@ -4,7 +4,7 @@ from typing import Any
 import autograd.numpy as np
 
 from ...gradients import stop_gradient
-from .arrays import as_array
+from .arrays import as_float, as_int
 
 __all__ = ["log_softmax", "softmax"]
 
@@ -26,6 +26,10 @@ def softmax(input: Any, dim: int) -> Any:
     ------
     IndexError
         If there is no such dimension.
+    TypeError
+        If `dim` is not an integer.
+    NotImplementedError
+        If `input` is not of a real floating-point dtype.
 
     Examples
     --------
@@ -53,6 +57,10 @@ def log_softmax(input: Any, dim: int) -> Any:
     ------
     IndexError
         If there is no such dimension.
+    TypeError
+        If `dim` is not an integer.
+    NotImplementedError
+        If `input` is not of a real floating-point dtype.
 
     Examples
     --------
@@ -65,5 +73,5 @@ def log_softmax(input: Any, dim: int) -> Any:
 
 def _from_the_largest(input: Any, dim: int) -> Any:
     """Subtract the largest entry, so that nothing overflows."""
-    x = as_array(input)
-    return x - stop_gradient(x).max(axis=dim, keepdims=True)
+    x = as_float(input)
+    return x - stop_gradient(x).max(axis=as_int("dim", dim), keepdims=True)

@@ -60,3 +60,11 @@ def test_single_precision_stays(function):
 def test_a_dimension_that_is_not_there(function):
     with pytest.raises(IndexError, match="axis 2 is out of bounds"):
         function(np.ones((2, 2)), 2)
+
+
+@both
+@pytest.mark.parametrize("dim", [None, (0, 1)])
+def test_more_dimensions_than_one(function, dim):
+    """NumPy would sum over them all."""
+    with pytest.raises(TypeError, match="dim must be an integer"):
+        function(np.ones((2, 2)), dim)
