@@ -154,6 +154,8 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
     For complex parameters the gradient is PyTorch's, the direction of steepest ascent: the complex
     conjugate of what ``autograd.grad`` returns.
 
+    What other threads compute for the loss is constant: they see the parameters, not the tracers.
+
     Examples
     --------
     >>> import autograd.numpy as np
@@ -178,12 +180,12 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
                        for name, parameter in trained.items()}
             with substituting({trained[name]: tracer for name, tracer in tracers.items()}):
                 value = loss(*args, **kwargs)
+        _check_loss(value)
         if isbox(value) and value._trace == trace:
             value, end = value._value, value._node
         else:
             warnings.warn("Output seems independent of input.")
             end = VJPNode.new_root()
-        _check_loss(stop_gradient(value))
         roots = {tracer._node: name for name, tracer in tracers.items()}
         gradients = _backward(end, vspace(value).ones(), roots)
         return value, {name: _as_gradient(gradients.get(name), stop_gradient(tracer))
@@ -208,7 +210,10 @@ def _backward(end: VJPNode, one: Any, roots: dict[VJPNode, str]) -> dict[str, An
 
 
 def _check_loss(value: Any) -> None:
-    if np.shape(value) != () or np.iscomplexobj(value):
+    value = stop_gradient(value)
+    if not isinstance(value, (float, np.ndarray, np.generic)):
+        raise RuntimeError(f"the loss must be a real scalar, got {type(value).__name__}")
+    if np.shape(value) != () or np.result_type(value).kind != "f":
         raise RuntimeError("the loss must be a real scalar, got "
                            f"{np.result_type(value)} of shape {np.shape(value)}")
 

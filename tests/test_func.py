@@ -210,7 +210,11 @@ def test_an_unused_parameter_has_gradient_zero():
     (lambda m: anp.sum(m.weight, keepdims=True), r"real scalar.*\(1, 1\)"),
     (lambda m: anp.sum(m.weight) * 1j, r"real scalar, got complex128 of shape \(\)"),
     (lambda m: m.weight[:0, 0], r"real scalar.*\(0,\)"),
-], ids=["vector", "1 x 1", "complex", "empty"])
+    (lambda m: {"loss": anp.sum(m.weight)}, "real scalar, got dict"),
+    (lambda m: (anp.sum(m.weight), 1.0), "real scalar, got tuple"),
+    (lambda m: None, "real scalar, got NoneType"),
+    (lambda m: np.int64(1), r"real scalar, got int64 of shape \(\)"),
+], ids=["vector", "1 x 1", "complex", "empty", "dict", "tuple", "None", "int"])
 def test_a_loss_that_is_no_real_scalar_raises(loss, message):
     layer = nn.Linear(2, 2, rng=0)
     before = snapshot(layer)
