@@ -219,9 +219,10 @@ def _check_loss(value: Any) -> None:
 
 
 def _as_gradient(gradient: Any, x: np.ndarray) -> Any:
+    dtype = np.result_type(x, 0.0)  # integers can be given too
     if gradient is None:
-        return np.zeros_like(x)
+        return np.zeros_like(x, dtype)
     if isbox(gradient):  # inside another differentiation
         return np.conj(gradient) if np.iscomplexobj(x) else gradient
-    gradient = np.array(gradient, x.dtype)
+    gradient = np.array(gradient, dtype)
     return np.conj(gradient, out=gradient) if np.iscomplexobj(gradient) else gradient

@@ -636,6 +636,13 @@ def test_a_gradient_inside_functional_call_has_shape_and_dtype_of_the_given_valu
         assert_allclose(gradients["weight"], expected, rtol=1e-6, strict=True)
 
 
+def test_the_gradient_of_given_integers_is_floating_point():
+    layer = nn.Linear(2, 2, bias=False)
+    inner = value_and_grad(lambda: anp.sum(0.5 * layer.weight), layer)
+    _, gradients = functional_call(Reading(layer, inner), {"layer.weight": np.eye(2, dtype=int)})
+    assert_array_equal(gradients["weight"], np.full((2, 2), 0.5), strict=True)
+
+
 def test_functional_call_with_buffers():
     layer = spectral_norm(nn.Linear(3, 3, rng=0), rng=0).eval()
     W, e = np.diag([4.0, 2.0, 1.0]), np.eye(3)
