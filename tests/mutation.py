@@ -1,8 +1,8 @@
-"""Mutation testing: break orthonorm in one place, run the tests, and see whether one of them fails.
+"""Mutation testing: break the package in one place, run the tests, and see whether one of them fails.
 
-``python -m tests.mutation FIRST LAST`` tests mutants number FIRST to LAST - 1 of all that cosmic-ray can make of
-``FOLDERS``, in a random order that is always the same: any run of them is a random sample. The work is done on a copy
-in ``mutants/``; each result is a line of ``mutants/results.txt`` as soon as it is known.
+``python -m tests.mutation FIRST LAST`` tests the mutants FIRST to LAST - 1 of all those of ``FOLDERS``, in a
+random order that is always the same: any run of them is a random sample. It works on a copy in ``mutants/``,
+appends a line for each mutant to ``mutants/results.txt``, and prints those that survived.
 """
 import os
 import random
@@ -14,26 +14,25 @@ from pathlib import Path
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
-from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator, operator_names
-from cosmic_ray.testing import TestOutcome, run_tests
 from parso.python.tree import Name
 
 FOLDERS = ["orthonorm/core", "orthonorm/gradients", "orthonorm/nn/utils"]
+TESTS = ["tests/core", "tests/gradients", "tests/nn"]
+REST = ["tests/properties", *map(str, sorted(Path().glob("tests/test_*.py")))]
+PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+EQUIVALENCE = [sys.executable, "-m", "orthonorm", "equivalence"]
 NOT_COPIED = shutil.ignore_patterns(".*", "mutants", "build", "dist", "*.egg-info", "__pycache__")
+TIMEOUT = 600  # seconds; the slowest command takes two minutes
 SEED = 20261125
-TIMEOUT = 600  # seconds; the slowest command below takes two minutes
-
-PYTEST = f"{sys.executable} -m pytest -x -q -p no:cacheprovider"
-SUITE = [f"{sys.executable} -m orthonorm equivalence",
-         f"{PYTEST} tests/core tests/gradients tests/nn tests/properties {' '.join(map(str, Path().glob('tests/test_*.py')))}"]
 
 
-class Remove(Operator):
+class Remove:
     """Replace a statement by ``pass``, or a keyword argument by none: what cosmic-ray lacks."""
 
     def mutation_positions(self, node):
-        statement = node.type == "simple_stmt" and node.children[0].type in ("expr_stmt", "atom_expr", "raise_stmt")
+        statement = node.type == "simple_stmt" and node.children[0].type in (
+            "expr_stmt", "atom_expr", "raise_stmt")
         if statement or node.type == "argument" and node.children[1] == "=":
             yield node.start_pos, node.end_pos
 
@@ -41,12 +40,8 @@ class Remove(Operator):
         nothing = "pass\n" if node.type == "simple_stmt" else "**{}"
         return Name(nothing, node.start_pos, node.get_first_leaf().prefix)
 
-    @classmethod
-    def examples(cls):
-        return ()
 
-
-# Left out are bit operators, which floating-point numbers do not have, and two that need the names of variables.
+# Without the bit operators, which floating-point numbers lack, and the two that want names of variables.
 OPERATORS = [Remove()] + [get_operator(name)() for name in sorted(operator_names())
                           if not re.search("Shift|Bit|Variable", name)]
 
@@ -58,43 +53,40 @@ def places(path):
             for number in range(sum(len(list(operator.mutation_positions(node))) for node in nodes))]
 
 
-def mutate(path, operator, number):
-    """Return the file's mutated text; None where that is no Python, such as ``2 * not 1``."""
-    code = mutate_code(path.read_text(), operator, number)
-    try:
-        compile(code, path, "exec")
-    except SyntaxError:
-        return None
-    return code
-
-
 def commands(path):
-    """List the commands to try: the tests of this file, PyTorch's recorded answers, then the suite."""
-    mirrors = path.parent == Path("orthonorm/core") and sorted(Path("tests/core").glob(f"test_{path.stem}.py"))
-    tests = mirrors or [Path("tests", *path.parent.parts[1:])]
-    return [f"{PYTEST} {path} {' '.join(map(str, tests))}", *SUITE]
+    """List what to run, the most likely to fail first. A layer's tests do not use the layers above it."""
+    layer = FOLDERS.index(str(path.parent))
+    mirrors = layer == 0 and list(Path("tests/core").glob(f"test_{path.stem}.py"))
+    return [[*PYTEST, path, *(mirrors or [TESTS[layer]])], EQUIVALENCE, [*PYTEST, *TESTS[layer:], *REST]]
 
 
-def verdict(path, code):
-    """Say which test kills a mutant, or that it survived."""
+def failure(path):
+    """Run the tests of a file until one fails: return which, or None if all pass."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    for command in commands(path):
+        try:
+            done = subprocess.run(command, env=environment, timeout=TIMEOUT, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except subprocess.TimeoutExpired:
+            return "timeout"
+        if done.returncode:
+            failed = re.search(r"^(?:FAILED|ERROR) (.+)$", done.stdout, re.MULTILINE)
+            return failed[1] if failed else done.stdout.strip().splitlines()[-1]
+    return None
+
+
+def test(path, operator, place):
+    """Test one mutant: return a line that says what kills it, and what was changed."""
     original = path.read_text()
-    path.write_text(code)
-    try:
-        for command in commands(path):
-            outcome, output = run_tests(command, TIMEOUT)
-            if outcome is not TestOutcome.SURVIVED:
-                failed = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-                return f"killed by {failed[1] if failed else output.strip().splitlines()[-1:]}"
-        return "SURVIVED"
-    finally:
-        path.write_text(original)
-
-
-def change(before, after):
-    """Show the lines that differ."""
-    pairs = zip(before.splitlines(), after.splitlines())
-    number, (old, new) = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])
-    return f"{number}: {old.strip()}  ->  {new.strip()}"
+    mutated = mutate_code(original, operator, place)
+    path.write_text(mutated)
+    killer = failure(path)
+    path.write_text(original)
+    number, before, after = next(
+        (number, before.strip(), after.strip()) for number, (before, after)
+        in enumerate(zip(original.splitlines(), mutated.splitlines()), 1) if before != after)
+    outcome = f"killed by {killer}" if killer else "SURVIVED"
+    return f"{outcome} | {path}:{number} {type(operator).__name__} | {before}  ->  {after}"
 
 
 def main(first, last):
@@ -102,14 +94,16 @@ def main(first, last):
     shutil.copytree(".", "mutants/copy", ignore=NOT_COPIED)
     results = open("mutants/results.txt", "a", buffering=1)
     os.chdir("mutants/copy")
-    for command in SUITE:  # it has to pass on what is not broken
-        subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)
-    mutants = [mutant for folder in FOLDERS for path in sorted(Path(folder).glob("*.py")) for mutant in places(path)]
+    assert not failure(Path("orthonorm/core/cayley.py")), "the tests fail before anything is broken"
+    mutants = [mutant for folder in FOLDERS for path in sorted(Path(folder).glob("*.py"))
+               for mutant in places(path)]
     random.Random(SEED).shuffle(mutants)
-    for number, (path, operator, place) in list(enumerate(mutants))[first:last]:
-        code = mutate(path, operator, place)
-        result = "no Python" if code is None else f"{verdict(path, code)} | {change(path.read_text(), code)}"
-        print(f"{number} {path} {type(operator).__name__} {place} | {result}", file=results)
+    lines = []
+    for number, mutant in enumerate(mutants[first:last], first):
+        lines.append(f"{number} {test(*mutant)}")
+        print(lines[-1], file=results)
+    survivors = [line for line in lines if " SURVIVED | " in line]
+    print(*survivors, f"{len(lines) - len(survivors)} of {len(lines)} mutants were killed", sep="\n")
 
 
 if __name__ == "__main__":
