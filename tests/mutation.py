@@ -1,8 +1,8 @@
 """Mutation testing: break the package in one place, run the tests, and see whether one of them fails.
 
-``python -m tests.mutation FIRST LAST`` tests the mutants FIRST to LAST - 1 of all those of ``FOLDERS``, in a
-random order that is always the same: any run of them is a random sample. It works on a copy in ``mutants/``,
-appends a line for each mutant to ``mutants/results.txt``, and prints those that survived.
+``python -m tests.mutation FIRST LAST`` tests mutants FIRST to LAST - 1 of all those of ``FOLDERS``, in a
+random order that is always the same: any run of them is a random sample. It works on a copy in
+``mutants/``, appends a line for each to ``mutants/results.txt`` as soon as it is known, and prints the survivors.
 """
 import os
 import random
@@ -41,7 +41,7 @@ class Remove:
         return Name(nothing, node.start_pos, node.get_first_leaf().prefix)
 
 
-# Without the bit operators, which floating-point numbers lack, and the two that want names of variables.
+# Without bit operators, which floating-point numbers lack, and the two that want names of variables.
 OPERATORS = [Remove()] + [get_operator(name)() for name in sorted(operator_names())
                           if not re.search("Shift|Bit|Variable", name)]
 
@@ -54,10 +54,11 @@ def places(path):
 
 
 def commands(path):
-    """List what to run, the most likely to fail first. A layer's tests do not use the layers above it."""
+    """List what to run, the likely to fail first. Tests of a layer do not use the layers above it."""
     layer = FOLDERS.index(str(path.parent))
     mirrors = layer == 0 and list(Path("tests/core").glob(f"test_{path.stem}.py"))
-    return [[*PYTEST, path, *(mirrors or [TESTS[layer]])], EQUIVALENCE, [*PYTEST, *TESTS[layer:], *REST]]
+    tests = mirrors or [TESTS[layer]]
+    return [[*PYTEST, path, *tests], EQUIVALENCE, [*PYTEST, *TESTS[layer:], *REST]]
 
 
 def failure(path):
