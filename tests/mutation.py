@@ -1,8 +1,9 @@
 """Mutation testing: break the package in one place, run the tests, and see whether one of them fails.
 
-``python -m tests.mutation FIRST LAST`` tests mutants FIRST to LAST - 1 of all those of ``FOLDERS``, in a
-random order that is always the same: any run of them is a random sample. It works on a copy in
-``mutants/``, appends a line for each to ``mutants/results.txt`` as soon as it is known, and prints the survivors.
+``python -m tests.mutation FIRST LAST`` tests mutants FIRST to LAST - 1 of all those of ``FOLDERS``, in
+a random order that is always the same: any run of them is a random sample. It works on a copy in
+``mutants/``, appends a line for each to ``mutants/results.txt`` as soon as it is known, and prints the
+survivors.
 """
 import os
 import random
