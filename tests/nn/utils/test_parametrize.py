@@ -200,11 +200,12 @@ def test_the_original_is_the_parameter_itself():
     assert_array_equal(module.weight, data)
 
 
-def test_registering_does_not_touch_the_old_array():
+@pytest.mark.parametrize("parametrization", [Double, Identity])
+def test_registering_does_not_touch_the_old_array(parametrization):
     data = np.ones((2, 2))
     module = nn.Linear(2, 2)
     module.weight = nn.Parameter(data)
-    register_parametrization(module, "weight", Double())
+    register_parametrization(module, "weight", parametrization())
     module.parametrizations.weight.original[...] = 7.0
     assert_array_equal(data, np.ones((2, 2)))
 
