@@ -488,6 +488,8 @@ FIRST_ERRORS = {
                              ValueError, "element 1 of the sequence with type list"),
     "inverse changes dtype": (lambda: module_of(lambda x: x, lambda w: w.astype(np.float32)),
                               ValueError, "outputs one tensor, it may not change the dtype"),
+    "inverse becomes complex": (lambda: module_of(lambda x: x.real, lambda w: w + 0j),
+                                ValueError, "outputs one tensor, it may not change the dtype"),
     "no tensor": (lambda: module_of(lambda x: 2), ValueError, "must return a tensor. Got int"),
     "tuple": (lambda: module_of(lambda x: (x, x)), ValueError, "must return a tensor. Got tuple"),
     "dtype": (lambda: module_of(lambda x: x > 0), ValueError, "may not change the dtype"),
