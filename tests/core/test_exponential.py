@@ -25,6 +25,13 @@ def test_is_the_exponential(n, dtype, scale):
     assert truth.error(expm(A), truth.expm(A)) <= tolerance
 
 
+def test_the_series_is_not_truncated_too_early():
+    """The first term that is left out is half an ulp at the largest norm that is not scaled."""
+    x = np.linspace(-1, 1, 401)
+    values = expm(x[:, None, None])[:, 0, 0]
+    assert np.all(np.abs(values - np.exp(x)) <= 2.5 * eps(float) * np.exp(np.abs(x)))
+
+
 @dtypes
 @pytest.mark.parametrize("n", [2, 3, 5])
 @pytest.mark.parametrize("scale", [1, 10, 300])

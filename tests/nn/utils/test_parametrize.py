@@ -570,6 +570,8 @@ TOP_ERRORS = {
                       ValueError, "right_inverse must return a tensor. Got: tuple"),
     "inverse dtype": (lambda: module_of(lambda x: x, lambda x: x > 0),
                       ValueError, "must have the same dtype"),
+    "inverse becomes complex": (lambda: module_of(lambda x: x, lambda x: x + 0j),
+                                ValueError, "must have the same dtype"),
     "inverse shape": (lambda: module_of(lambda x: x, lambda x: x[:-1]),
                       ValueError, "must have the same shape"),
     "its own": (lambda: module_of(lambda x: 1 / 0), ZeroDivisionError, "division"),
