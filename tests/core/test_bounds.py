@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from orthonorm.core import spectral_norm_bounds
+from orthonorm.core.bounds import bounds_and_vector
 from tests import truth
 from tests.helpers import (
     H, assert_identical, assert_within, dtypes, empty_shapes, eps, is_complex, layouts, sample, shapes,
@@ -189,6 +190,8 @@ def test_zero_is_exact(dtype):
 def test_empty(shape, dtype):
     for bound in spectral_norm_bounds(np.zeros(shape, dtype)):
         assert_identical(np.asarray(bound), np.zeros(shape[:-2], np.zeros(0, dtype).real.dtype))
+    v = bounds_and_vector(np.zeros(shape, dtype), 3)[1]
+    assert v.shape == (*shape[:-2], min(shape[-2:]), 1)
 
 
 @dtypes

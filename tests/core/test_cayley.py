@@ -90,7 +90,7 @@ def test_condition_of_a_large_matrix_costs_no_digits(shape, dtype):
 
 
 @dtypes
-@pytest.mark.parametrize("shape", [(5, 5), (6, 4), (9, 2), (2, 3, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 5), (6, 4), (9, 2), (2, 3, 2), (2, 1, 7, 2)], ids=str)
 def test_resolvent_solves_the_dense_system(shape, dtype):
     X, G = sample(shape, dtype), sample((*shape[:-1], 3), dtype, 1)
     J = resolvent(X, G)

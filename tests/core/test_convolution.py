@@ -4,6 +4,7 @@ import pytest
 
 from orthonorm.core import (
     circular_convolution_norm_bounds, circular_convolution_singular_values, convolution_matrix,
+    spectral_norm_bounds,
 )
 from orthonorm.nn import functional as F
 from tests.core.test_bounds import encloses
@@ -183,6 +184,18 @@ def test_errors_of_many_terms_are_counted():
         lower, upper = circular_convolution_norm_bounds(np.full((1, 1, 64, 64), c), (64, 64))
         assert lower <= 4096 * np.longdouble(c) <= upper
         assert upper / lower - 1 < 1e-10
+
+
+@pytest.mark.parametrize("size", [(1,), (40,), (3, 4), (2, 2, 3)], ids=str)
+def test_the_bounds_allow_for_the_error_of_the_sum_of_the_blocks(size):
+    """By gamma_3K + eta, and some ulps of the bounds that all blocks, [[1]], have anyway."""
+    kernel = np.zeros((1, 1, *size))
+    kernel[(0, 0, *(0 for _ in size))] = 1
+    K, D = kernel.size, len(size)
+    allowed = (3 * K + 7 * (D**2 + 3 * D) + 6) * eps(float) / 2
+    bounds, block = circular_convolution_norm_bounds(kernel, size), spectral_norm_bounds(np.eye(1))
+    for error in (block.lower - bounds.lower, bounds.upper - block.upper):
+        assert allowed <= error <= 1.1 * allowed + 4 * eps(float)
 
 
 @pytest.mark.parametrize("shape, size, options", [

@@ -25,6 +25,13 @@ def test_is_the_exponential(n, dtype, scale):
     assert truth.error(expm(A), truth.expm(A)) <= tolerance
 
 
+def test_the_series_is_not_truncated_too_early():
+    """The first term that is left out is half an ulp at the largest norm that is not scaled."""
+    x = np.linspace(-1, 1, 401)
+    values = expm(x[:, None, None])[:, 0, 0]
+    assert np.all(np.abs(values - np.exp(x)) <= 2.5 * eps(float) * np.exp(np.abs(x)))
+
+
 @dtypes
 @pytest.mark.parametrize("n", [2, 3, 5])
 @pytest.mark.parametrize("scale", [1, 10, 300])
@@ -193,6 +200,13 @@ def test_adjoint_of_the_derivative(dtype):
         left, right = np.vdot(G[i], L[i]).real, np.vdot(L_adjoint[i], E[i]).real
         size = np.linalg.norm(L[i]) * np.linalg.norm(G[i])
         assert abs(left - right) <= 1000 * eps(dtype) * size
+
+
+@dtypes
+def test_norm_is_that_of_the_third_and_the_fourth_power(dtype):
+    A = sample((2, 4, 4), dtype) * np.array([0.1, 9])[:, None, None].astype(dtype)
+    roots = [[np.linalg.norm(np.linalg.matrix_power(a, p), 1) ** (1 / p) for p in (3, 4)] for a in A]
+    assert np.all(np.abs(Exponential(A).norm / np.max(roots, axis=1) - 1) <= 20 * eps(dtype))
 
 
 @dtypes

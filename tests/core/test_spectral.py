@@ -270,3 +270,5 @@ def test_unit_vectors_are_spread_over_the_sphere():
     for dtype in (np.float64, np.complex128):
         X = np.stack([unit_vector(3, dtype, rng) for _ in range(4000)])
         assert_within(X.T @ X.conj() / len(X), np.eye(3, dtype=dtype) / 3, 5 * 0.3 / len(X)**0.5)
+    # Of the complex ones, drawn last, the phases are spread as well: the mean of x x^T is 0.
+    assert_within(X.T @ X / len(X), np.zeros((3, 3), complex), 5 * 0.3 / len(X)**0.5)

@@ -7,7 +7,7 @@ from tests.helpers import assert_identical, dtypes, eps, gram_error, sample
 
 @dtypes
 @pytest.mark.parametrize("shape", [(3, 3), (1023, 2), (1024, 2), (1537, 5), (2, 2, 1100, 3), (5000, 1),
-                                   (700_000, 1)], ids=str)
+                                   (700_000, 1), (1024, 520)], ids=str)
 @pytest.mark.parametrize("kind", ["full rank", "rank one", "zero"])
 def test_tall_qr_in_one_block_or_many(shape, dtype, kind):
     """At 700 000 rows the triangles are in several blocks again."""

@@ -6,7 +6,7 @@ from autograd import grad
 
 from orthonorm import gradients
 from tests import truth
-from tests.helpers import dtypes, eps, is_complex, sample, with_signs
+from tests.helpers import assert_identical, dtypes, eps, is_complex, sample, with_signs
 
 
 def exact_gradient(name, X, C):
@@ -66,3 +66,19 @@ def test_gradient_through_long_reflectors_keeps_its_digits():
                 for dtype in (np.float32, np.float64))
     assert G.dtype == np.float32
     assert np.linalg.norm(G - exact) <= eps(np.float32) * np.linalg.norm(exact)
+
+
+@dtypes
+@pytest.mark.parametrize("c", [2.0**-40, 2.0**40])
+def test_the_derivatives_of_spectral_normalize_fall_with_the_scale(c, dtype):
+    """To the bit, by powers of two; the square of c W is out of the usual range."""
+    W, D = sample((4, 3), dtype), sample((4, 3), dtype, 1)
+    u, v = np.ones(4, dtype) / 2, np.ones(3, dtype) / 2
+
+    def gradient_at(W):
+        return grad(lambda W: np.sum(np.real(D * gradients.spectral_normalize(W, u, v))**2))(W)
+    second_at = grad(lambda W: np.sum(np.real(D * gradient_at(W))))
+    scaled = W * W.real.dtype.type(c)
+    assert_identical(gradients.spectral_normalize(scaled, u, v), gradients.spectral_normalize(W, u, v))
+    assert_identical(gradient_at(scaled) * W.real.dtype.type(c), gradient_at(W))
+    assert_identical(second_at(scaled) * W.real.dtype.type(c**2), second_at(W))

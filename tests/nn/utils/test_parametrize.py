@@ -200,11 +200,12 @@ def test_the_original_is_the_parameter_itself():
     assert_array_equal(module.weight, data)
 
 
-def test_registering_does_not_touch_the_old_array():
+@pytest.mark.parametrize("parametrization", [Double, Identity])
+def test_registering_does_not_touch_the_old_array(parametrization):
     data = np.ones((2, 2))
     module = nn.Linear(2, 2)
     module.weight = nn.Parameter(data)
-    register_parametrization(module, "weight", Double())
+    register_parametrization(module, "weight", parametrization())
     module.parametrizations.weight.original[...] = 7.0
     assert_array_equal(data, np.ones((2, 2)))
 
@@ -487,6 +488,8 @@ FIRST_ERRORS = {
                              ValueError, "element 1 of the sequence with type list"),
     "inverse changes dtype": (lambda: module_of(lambda x: x, lambda w: w.astype(np.float32)),
                               ValueError, "outputs one tensor, it may not change the dtype"),
+    "inverse becomes complex": (lambda: module_of(lambda x: x.real, lambda w: w + 0j),
+                                ValueError, "outputs one tensor, it may not change the dtype"),
     "no tensor": (lambda: module_of(lambda x: 2), ValueError, "must return a tensor. Got int"),
     "tuple": (lambda: module_of(lambda x: (x, x)), ValueError, "must return a tensor. Got tuple"),
     "dtype": (lambda: module_of(lambda x: x > 0), ValueError, "may not change the dtype"),
@@ -567,6 +570,8 @@ TOP_ERRORS = {
                       ValueError, "right_inverse must return a tensor. Got: tuple"),
     "inverse dtype": (lambda: module_of(lambda x: x, lambda x: x > 0),
                       ValueError, "must have the same dtype"),
+    "inverse becomes complex": (lambda: module_of(lambda x: x, lambda x: x + 0j),
+                                ValueError, "must have the same dtype"),
     "inverse shape": (lambda: module_of(lambda x: x, lambda x: x[:-1]),
                       ValueError, "must have the same shape"),
     "its own": (lambda: module_of(lambda x: 1 / 0), ZeroDivisionError, "division"),

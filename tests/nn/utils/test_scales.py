@@ -144,6 +144,10 @@ def test_power_of_two():
     x = np.array([[1e-30, 0.0], [0.0, 0.0], [2.0, 3.0]])
     assert_identical(power_of_two(x, 0), np.array([[2.0**-100], [1.0], [2.0]]))
     assert power_of_two(x) is None and power_of_two(x[2:], 0) is None
+    for norm in (1e-6, 1e6):
+        assert power_of_two(np.array([norm])) is None and power_of_two(np.array([norm]), 0) is None
+    for norm in (0.9e-6, 1.1e6):
+        assert power_of_two(np.array([norm])) and power_of_two(np.array([norm]), 0)
     assert power_of_two(np.array([5e-324])) == 5e-324
     assert power_of_two(np.array([1.7e308 + 1j])) == 2.0**1023
     assert power_of_two(np.zeros((0, 3))) == 1
