@@ -223,8 +223,10 @@ def write_npz(file: BinaryIO, arrays: Arrays) -> None:
 # PyTorch's own files
 # ---------------------------------------------------------------------------------------------------
 
+# save_file takes no transposed tensors, as orthogonal's bases are, and none that share memory, as tied ones.
 CONVERT = ("import sys, torch, safetensors.torch as s; "
-           "s.save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])")
+           "x = torch.load(sys.argv[1], map_location=\"cpu\", weights_only=True); "
+           "s.save_file({k: x[k].contiguous().clone() for k in x}, sys.argv[2])")
 
 
 def read_pytorch(file: BinaryIO) -> tuple[Arrays, Dtypes]:

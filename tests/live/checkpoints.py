@@ -5,6 +5,7 @@ A model trained here, of all kinds of layers and parametrizations, is loaded by 
 PyTorch, it comes back. Files that PyTorch writes, its own pickles too, are read here.
 """
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ import autograd.numpy as np
 
 from orthonorm import nn
 from orthonorm.checkpoints import CheckpointError, load, plain_weights, save
+from orthonorm.checkpoints.formats import CONVERT
 from orthonorm.func import value_and_grad
 from orthonorm.nn.utils import parametrizations
 
@@ -135,12 +137,18 @@ def assert_close(outputs, wanted):
 
 
 def check_files_of_pytorch(torch, folder, theirs):
-    """Read what PyTorch writes: its pickle, and half precision."""
+    """Read what PyTorch writes: its pickle, also as converted where it is, and half precision."""
     from safetensors.torch import save_file
     state = {name: x.contiguous() for name, x in theirs.state_dict().items()}
     for suffix in (".pt", ".pth", ".bin"):
         torch.save(state, folder / f"x{suffix}")
         assert_equal(load(folder / f"x{suffix}"), state)
+    tied = theirs.state_dict()
+    tied["tied.weight"] = tied["linear0.bias"]
+    torch.save(tied, folder / "tied.pt")
+    convert = [sys.executable, "-c", CONVERT, "tied.pt", "tied.safetensors"]
+    subprocess.run(convert, cwd=folder, check=True)
+    assert_equal(load(folder / "tied.safetensors"), tied)
     for half in (torch.float16, torch.bfloat16):
         halves = {name: x.to(half) for name, x in state.items()}
         save_file(halves, folder / "half.safetensors")
