@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
                     "PyTorch that is installed. Exit status 1 if one differs.")
     equivalence.add_argument("--live", action="store_true",
                              help="fresh random inputs, answered by the installed PyTorch")
-    equivalence.add_argument("--seed", type=int, default=0, help="of the inputs for --live")
+    equivalence.add_argument("--seed", type=seed, default=0, help="of the inputs for --live")
     equivalence.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     equivalence.set_defaults(run=compare)
     inspector = commands.add_parser(
@@ -53,7 +53,23 @@ def main(argv: list[str] | None = None) -> int:
                                 ".safetensors or .npz file")
     inspector.set_defaults(run=inspect)
     options = parser.parse_args(argv)
-    return options.run(options)
+    try:
+        status: int = options.run(options)
+        print(end="", flush=True)
+        return status
+    except (CheckpointError, ImportError, LinAlgError, MemoryError, OSError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.filename or 'the report'}: {error.strerror}"
+        print(f"orthonorm: {reason}", file=sys.stderr)
+        return 2
+
+
+def seed(text: str) -> int:
+    """Read the value of ``--seed``, of which NumPy takes no negative one."""
+    if not text.isdecimal():
+        raise ValueError
+    return int(text)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -84,23 +100,16 @@ def compare(options: argparse.Namespace) -> int:
 
 def inspect(options: argparse.Namespace) -> int:
     """Examine a checkpoint, print the report, and return the exit status."""
-    try:
-        maps = inspection.as_maps(options.orthogonal_map)
-        state_dict, dtypes = files.read(options.file)
-        found = inspection.examine(state_dict, dtypes, maps)
-        if sys.stderr.isatty() and options.file.stat().st_size > LARGE_FILE:
-            found = _with_progress_bar(found, len(state_dict))
-        rows = [row for tensor in found for row in tensor]
-        print(inspection.as_json(rows, str(options.file)) if options.json
-              else inspection.table(rows, str(options.file)))
-        if options.export:
-            save(plain_weights(state_dict, maps), options.export)
-    except (CheckpointError, ImportError, LinAlgError, MemoryError, OSError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, OSError) and error.strerror:
-            reason = f"{error.filename}: {error.strerror}"
-        print(f"orthonorm: {reason}", file=sys.stderr)
-        return 2
+    maps = inspection.as_maps(options.orthogonal_map)
+    state_dict, dtypes = files.read(options.file)
+    found = inspection.examine(state_dict, dtypes, maps)
+    if sys.stderr.isatty() and options.file.stat().st_size > LARGE_FILE:
+        found = _with_progress_bar(found, len(state_dict))
+    rows = [row for tensor in found for row in tensor]
+    print(inspection.as_json(rows, str(options.file)) if options.json
+          else inspection.table(rows, str(options.file)))
+    if options.export:
+        save(plain_weights(state_dict, maps), options.export)
     return 1 if inspection.warnings(rows) else 0
 
 

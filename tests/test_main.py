@@ -4,15 +4,17 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from orthonorm import __main__
+from orthonorm.checkpoints import save
 from orthonorm.equivalence import report, runs
 
 
-def run(*arguments, cwd, **environment):
+def run(*arguments, cwd, stdout=subprocess.PIPE, **environment):
     return subprocess.run([sys.executable, "-m", "orthonorm", *arguments], cwd=cwd, text=True,
-                          capture_output=True, env={**os.environ, **environment})
+                          stdout=stdout, stderr=subprocess.PIPE, env={**os.environ, **environment})
 
 
 @pytest.fixture
@@ -37,10 +39,28 @@ def test_live_without_pytorch_is_one_clear_line(elsewhere, tmp_path):
                            "pip install torch\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["equivalence", "--seed", "x"]], ids=str)
+@pytest.mark.parametrize("arguments", [
+    [], ["nothing"], ["equivalence", "--seed", "x"], ["equivalence", "--seed", "-1"]], ids=str)
 def test_usage_errors_have_exit_status_2(arguments, elsewhere):
     done = run(*arguments, **elsewhere)
     assert done.returncode == 2 and "usage: orthonorm" in done.stderr
+
+
+def test_a_report_that_cannot_be_written_has_exit_status_2(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(report, "compare", lambda answers: [])
+    monkeypatch.setattr(runs, "compare", lambda followed, digits: [])
+    path = tmp_path / "nowhere" / "report.json"
+    assert __main__.main(["equivalence", "--json", str(path)]) == 2
+    assert capsys.readouterr().err == f"orthonorm: {path}: No such file or directory\n"
+
+
+def test_a_reader_that_has_gone_is_one_line_and_exit_status_2(elsewhere, tmp_path):
+    save({"weight": np.eye(2)}, tmp_path / "x.npz")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run("inspect", "x.npz", stdout=writer, **elsewhere)
+    os.close(writer)
+    assert done.returncode == 2 and done.stderr == "orthonorm: the report: Broken pipe\n"
 
 
 def test_a_difference_has_exit_status_1(monkeypatch, capsys):
