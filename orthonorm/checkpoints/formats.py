@@ -223,7 +223,7 @@ def write_npz(file: BinaryIO, arrays: Arrays) -> None:
 # PyTorch's own files
 # ---------------------------------------------------------------------------------------------------
 
-# save_file takes no transposed tensors, as orthogonal's bases are, and none that share memory, as tied ones.
+# save_file takes no transposed tensors, as bases are, and none that share memory, as tied weights do.
 CONVERT = ("import sys, torch, safetensors.torch as s; "
            "x = torch.load(sys.argv[1], map_location=\"cpu\", weights_only=True); "
            "s.save_file({k: x[k].contiguous().clone() for k in x}, sys.argv[2])")
