@@ -36,6 +36,8 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike) -> None:
     CheckpointError
         If the suffix is neither; if something is no array of a dtype that the format has, or no name
         for one. A ValueError.
+    TypeError
+        If `state_dict` is no dict: a module, for one.
     ImportError
         If the file is to be ``.safetensors`` and that library is not installed.
     OSError
@@ -60,6 +62,8 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike) -> None:
     >>> np.array_equal(state_dict["weight"], layer.weight)
     True
     """
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"state_dict must be a dict of arrays, got {type(state_dict).__name__}")
     path = Path(path)
     if path.suffix not in WRITERS:
         raise CheckpointError(f"{path}: can be written as {' or '.join(WRITERS)}, not as "

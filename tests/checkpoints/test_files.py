@@ -330,6 +330,14 @@ def test_only_numbers_are_saved(old, value):
     assert_untouched(old, content)
 
 
+@pytest.mark.parametrize("state", [nn.Linear(3, 2), [np.ones(1)]], ids=["module", "list"])
+def test_only_a_dict_is_saved(old, state):
+    content = old.read_bytes()
+    with pytest.raises(TypeError, match="state_dict must be a dict of arrays, got (Linear|list)"):
+        save(state, old)
+    assert_untouched(old, content)
+
+
 @pytest.mark.parametrize("name", [*BAD_NAMES, 3, None], ids=ascii)
 def test_names_that_could_not_be_loaded_are_not_saved(old, name):
     content = old.read_bytes()
