@@ -1,5 +1,6 @@
 """The command line: ``python -m orthonorm``, or ``orthonorm``."""
 import argparse
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,15 +54,17 @@ def main(argv: list[str] | None = None) -> int:
                                 ".safetensors or .npz file")
     inspector.set_defaults(run=inspect)
     options = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have characters that the terminal lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status: int = options.run(options)
         print(end="", flush=True)
         return status
     except (CheckpointError, ImportError, LinAlgError, MemoryError, OSError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.strerror:
             reason = f"{error.filename or 'the report'}: {error.strerror}"
-        print(f"orthonorm: {reason}", file=sys.stderr)
+        print("orthonorm:", *reason.split(), file=sys.stderr)
         return 2
 
 

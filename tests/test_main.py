@@ -63,6 +63,17 @@ def test_a_reader_that_has_gone_is_one_line_and_exit_status_2(elsewhere, tmp_pat
     assert done.returncode == 2 and done.stderr == "orthonorm: the report: Broken pipe\n"
 
 
+def test_a_name_that_the_terminal_cannot_show_is_escaped(elsewhere, tmp_path):
+    save({"poids é": np.eye(2)}, tmp_path / "x.npz")
+    done = run("inspect", "x.npz", PYTHONIOENCODING="ascii", **elsewhere)
+    assert done.returncode == 0 and "\npoids \\xe9 " in done.stdout
+
+
+def test_a_file_name_of_two_lines_is_reported_in_one(capsys):
+    assert __main__.main(["inspect", "no\nfile.npz"]) == 2
+    assert capsys.readouterr().err == "orthonorm: no file.npz: No such file or directory\n"
+
+
 def test_a_difference_has_exit_status_1(monkeypatch, capsys):
     rows = [report.Row("family", "float64", cases=1, failures=["name: differs by 1"])]
     monkeypatch.setattr(report, "compare", lambda answers: rows)
