@@ -213,16 +213,16 @@ def _check_loss(value: Any) -> None:
     value = stop_gradient(value)
     if not isinstance(value, (float, np.ndarray, np.generic)):
         raise RuntimeError(f"the loss must be a real scalar, got {type(value).__name__}")
-    if np.shape(value) != () or np.result_type(value).kind != "f":
-        raise RuntimeError("the loss must be a real scalar, got "
-                           f"{np.result_type(value)} of shape {np.shape(value)}")
+    value = np.asarray(value)
+    if value.shape != () or value.dtype.kind != "f":
+        raise RuntimeError(f"the loss must be a real scalar, got {value.dtype} of shape {value.shape}")
 
 
 def _as_gradient(gradient: Any, x: np.ndarray) -> Any:
-    dtype = np.result_type(x, 0.0)  # integers can be given too
+    dtype = x.dtype if x.dtype.kind in "fc" else float  # integers can be given too
     if gradient is None:
         return np.zeros_like(x, dtype)
     if isbox(gradient):  # inside another differentiation
-        return np.conj(gradient) if np.iscomplexobj(x) else gradient
+        return np.conj(gradient) if x.dtype.kind == "c" else gradient
     gradient = np.array(gradient, dtype)
-    return np.conj(gradient, out=gradient) if np.iscomplexobj(gradient) else gradient
+    return np.conj(gradient, out=gradient) if x.dtype.kind == "c" else gradient

@@ -1,4 +1,6 @@
 r"""Rules of the Cayley map."""
+import functools
+
 import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
@@ -96,7 +98,12 @@ def _cayley_tangent(Q, X, S, large, dX):
 
 def _cayley_Y(Q):
     k = Q.shape[-1]
-    return (Q[..., :k, :] + np.eye(k, dtype=Q.dtype)) / 2
+    return (Q[..., :k, :] + _identity(k, Q.dtype)) / 2
+
+
+@functools.lru_cache(maxsize=4)
+def _identity(k, dtype):
+    return np.eye(k, dtype=dtype)
 
 
 define(_cayley, adjoint=_cayley_adjoint, tangent=_cayley_tangent)
