@@ -393,6 +393,24 @@ def inverse_accretive(S: np.ndarray) -> np.ndarray:
     return Y
 
 
+def inverse_upper(U: np.ndarray) -> np.ndarray:
+    """Invert upper triangular matrices of a few columns (LAPACK ``trtri``).
+
+    Unlike :func:`solve_upper` it uses no threads: those of SciPy's OpenBLAS would wait for those of
+    NumPy's, which stay busy for a while after a product.
+
+    Parameters
+    ----------
+    U : ndarray, shape (..., k, k)
+        Zero below the diagonal, and not on it.
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+    """
+    return lapack("trtri", U.dtype)(U)[0] if U.ndim == 2 and U.size else np.linalg.inv(U)
+
+
 def solve_upper(U: np.ndarray, B: np.ndarray, adjoint: bool = False) -> np.ndarray:
     r"""Solve :math:`U X = B`, or :math:`U^H X = B`, for upper triangular `U` (LAPACK ``trtrs``).
 

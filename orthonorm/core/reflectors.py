@@ -20,7 +20,7 @@ import functools
 import numpy as np
 import scipy.linalg
 
-from .matrices import H, add_to_diagonal, lapack, mT, solve_upper, tril
+from .matrices import H, add_to_diagonal, inverse_upper, lapack, mT, tril
 
 
 class CompactWY:
@@ -116,10 +116,8 @@ def triangle(V: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """
     k = V.shape[-1]
     if k <= (32 if V.ndim == 2 else 8):
-        identity = np.eye(k, dtype=V.dtype)
         N = np.triu(H(V) @ V, 1)
-        return tau[..., None] * solve_upper(
-            identity + N * tau[..., None, :], np.broadcast_to(identity, N.shape))
+        return tau[..., None] * inverse_upper(np.eye(k, dtype=V.dtype) + N * tau[..., None, :])
     h = k // 2
     V1, V2 = V[..., h:, :h], V[..., h:, h:]  # the rows of V_2 above are zero
     T = np.zeros((*V.shape[:-2], k, k), V.dtype)

@@ -130,10 +130,18 @@ def _spectral_adjoint(P, W, u, v, sigma, Pbar):
 
 
 def _add_outer(A, x, y):
-    """Add the matrix x y^T: in place, by one pass of BLAS, where nothing is traced."""
+    """Add the matrix x y^T: in place, by one pass of BLAS, where nothing is traced.
+
+    The pass is made in pieces that are too small for OpenBLAS to use threads: those of SciPy's OpenBLAS
+    would wait for those of NumPy's, which stay busy for a while after a product.
+    """
     if isbox(A) or isbox(x):
         return A + x[:, None] * y
-    return _ger(A.dtype)(1, y, x, a=A.T, overwrite_a=True).T if A.size else A
+    A = np.ascontiguousarray(A)
+    height = max(1, 8192 // max(1, len(y)))
+    for i in range(0, len(A), height):
+        _ger(A.dtype)(1, y, x[i:i + height], a=A[i:i + height].T, overwrite_a=True)
+    return A
 
 
 @functools.cache
