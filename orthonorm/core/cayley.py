@@ -119,9 +119,25 @@ def cayley_given(X: np.ndarray, S: np.ndarray, large: bool) -> np.ndarray:
         return cayley_of_large(X)
     n, k = X.shape[-2:]
     Y = inverse_accretive(S)
+    Q1 = square_block(Y)
+    return Q1 if n == k else np.concatenate([Q1, X[..., k:, :] @ Y], axis=-2)
+
+
+def square_block(Y: np.ndarray) -> np.ndarray:
+    """Return the first k rows of Q, 2 Y - I.
+
+    Parameters
+    ----------
+    Y : ndarray, shape (..., k, k)
+        The inverse of the Schur complement.
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+    """
     Q1 = 2 * Y
     add_to_diagonal(Q1, -1)
-    return Q1 if n == k else np.concatenate([Q1, X[..., k:, :] @ Y], axis=-2)
+    return Q1
 
 
 def cayley_of_large(X: np.ndarray) -> np.ndarray:

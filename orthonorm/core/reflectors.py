@@ -23,6 +23,9 @@ import scipy.linalg
 from .matrices import H, add_to_diagonal, inverse_upper, lapack, mT, tril
 
 
+BLOCK = 64  # columns
+
+
 class CompactWY:
     r"""The n x n orthogonal matrix :math:`(I - V T V^H) \operatorname{diag}(d, I)`, as its factors.
 
@@ -76,7 +79,20 @@ class CompactWY:
         return Z
 
     def multiply_from_right(self, Z: np.ndarray) -> np.ndarray:
-        """Multiply `Z`, of shape (..., m, n), by this product of n = k (``ormqr``, ``unmqr``)."""
+        """Multiply `Z`, of shape (..., m, n), by this product of n = k.
+
+        Small matrices go through LAPACK's ``ormqr``. For large ones its blocks of reflectors are
+        applied here: its threads, of SciPy's OpenBLAS, would wait for those of NumPy's.
+        """
+        if Z.shape[-1] > BLOCK:
+            product = Z.copy()
+            tau = self.tau.astype(Z.dtype, copy=False)
+            for j in range(0, Z.shape[-1], BLOCK):
+                V = self.V[..., j:, j:j + BLOCK]
+                T = triangle(V, tau[..., j:j + BLOCK])
+                product[..., j:] -= (product[..., j:] @ V) @ (T @ H(V))
+            product *= self.signs[..., None, :]
+            return product
         ormqr = lapack("ormqr", Z.dtype)
         V, product = mT(mT(self.V).copy()), mT(mT(Z).copy())  # columns in one piece, as in Fortran
         for i in np.ndindex(Z.shape[:-2] if Z.size else 0):
@@ -115,9 +131,11 @@ def triangle(V: np.ndarray, tau: np.ndarray) -> np.ndarray:
        leads to better performance", IBM J. Res. Dev. 44 (2000).
     """
     k = V.shape[-1]
-    if k <= (32 if V.ndim == 2 else 8):
-        N = np.triu(H(V) @ V, 1)
-        return tau[..., None] * inverse_upper(np.eye(k, dtype=V.dtype) + N * tau[..., None, :])
+    if k <= (64 if V.ndim == 2 else 8):
+        N = H(tril(H(V) @ V, -1))
+        N *= tau[..., None, :]
+        add_to_diagonal(N, 1)
+        return tau[..., None] * inverse_upper(N)
     h = k // 2
     V1, V2 = V[..., h:, :h], V[..., h:, h:]  # the rows of V_2 above are zero
     T = np.zeros((*V.shape[:-2], k, k), V.dtype)

@@ -3,11 +3,14 @@ import functools
 
 import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
+from autograd.tracer import isbox
 
 from ..core.cayley import (
     cayley_given, cayley_inverse_of_frame, check_reached, is_large, resolvent, schur_complement,
+    square_block,
 )
-from ..core.matrices import as_matrices
+from ..core.matrices import as_matrices, inverse_accretive
+from .completion import check_base, multiply
 from .orthonormalize import orthonormalize
 from .rules import (
     H, cast, conj, define, double, on_tall, rows, skew_adjoint, skew_blocks, skew_blocks_adjoint,
@@ -142,6 +145,63 @@ defjvp(
 )
 
 
+def base_times_cayley(base, X):
+    r"""Multiply :func:`cayley` of square matrices by a constant from the left.
+
+    Parameters
+    ----------
+    base : ndarray, shape (..., n, n)
+    X : array or autograd tracer, shape (..., n, n)
+
+    Returns
+    -------
+    array or autograd tracer, shape (..., n, n)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`orthonorm.core.cayley`; ValueError if the shapes are not the same.
+
+    Notes
+    -----
+    Backwards the base cancels: with :math:`P = \mathrm{base} \, Q`, and :math:`Y^H Q = Y` for the
+    :math:`Y = (Q + I) / 2` of :func:`cayley`,
+
+    .. math:: \bar\Omega = Y^H \bar Q Y^H = Y (Q^H \bar Q) Y^H, \qquad Q^H \bar Q = P^H \bar P.
+
+    Examples
+    --------
+    >>> from autograd import jacobian
+    >>> J = np.array([[0.0, -1.0], [1.0, 0.0]])
+    >>> jacobian(lambda X: base_times_cayley(J, X))(np.zeros((2, 2)))[0, 0]
+    array([[ 0.,  0.],
+           [-1.,  0.]])
+    """
+    check_base(base, X)
+    S = schur_complement(as_matrices(stop_gradient(X), "X"))
+    if is_large(S):
+        return multiply(base, _cayley(X, S, True))
+    return _base_times_cayley(X, inverse_accretive(S), base)
+
+
+@primitive
+def _base_times_cayley(X, Y, base):
+    return base @ square_block(Y)
+
+
+def _base_times_cayley_adjoint(P, X, Y, base, Pbar):
+    Y = _cayley_Y(cayley(X)) if isbox(X) else Y
+    return skew_adjoint(Y @ (H(P) @ Pbar) @ H(Y))
+
+
+def _base_times_cayley_tangent(P, X, Y, base, dX):
+    Y = _cayley_Y(cayley(X)) if isbox(X) else Y
+    return base @ Y @ skew_blocks(dX)[0] @ Y
+
+
+define(_base_times_cayley, adjoint=_base_times_cayley_adjoint, tangent=_base_times_cayley_tangent)
+
+
 _cayley_inverse = primitive(cayley_inverse_of_frame)
 
 
@@ -224,3 +284,4 @@ def _halve_diagonal(Omega):
 
 
 define(_cayley_inverse, adjoint=_inverse_adjoint, tangent=_inverse_tangent)
+

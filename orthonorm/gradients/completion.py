@@ -32,3 +32,15 @@ defjvp(multiply, lambda dZ, Q, base, Z: multiply(base, dZ), argnums=(1,))
 defvjp(_multiply_adjoint, lambda Q, base, Z: lambda g: (
     conj(multiply(base, cast(conj(g), Q.dtype)))), argnums=(1,))
 defjvp(_multiply_adjoint, lambda dZ, Q, base, Z: _multiply_adjoint(base, dZ), argnums=(1,))
+
+
+def check_base(base, X):
+    """Raise ValueError unless the square matrices `base` and `X` have the same shape.
+
+    Parameters
+    ----------
+    base : ndarray, shape (..., n, n)
+    X : array or autograd tracer, shape (..., n, n)
+    """
+    if base.shape != X.shape:
+        raise ValueError(f"base must have the shape of X, {X.shape}, got {base.shape}")

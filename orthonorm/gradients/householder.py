@@ -9,6 +9,7 @@ from .. import core
 from ..core.householder import as_real_matrices, product_of_reflectors
 from ..core.reflectors import triangle
 from .orthonormalize import orthonormalize
+from .completion import check_base
 from .rules import cast, define, mT, on_tall, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint
 
@@ -52,6 +53,16 @@ def householder(X):
     .. math:: \bar W = -V^T G, \quad R = -T^T \bar W, \quad C = \operatorname{half}(R W^T), \quad
               \bar V = V (C + C^T) - G W^T - \begin{pmatrix} R^T \\ 0 \end{pmatrix}.
 
+    Where Q is square and its signs are 1 or -1, fewer products do. Every change of the orthogonal
+    :math:`P = I - V T V^T` is P times a skew matrix, so that the gradient depends on G by
+    :math:`K = P^T G - G^T P` only. :math:`T^{-1} + T^{-T} = V^T V` makes :math:`A = V T^T` equal to
+    :math:`-P^T V T`, and with it the terms above become
+
+    .. math:: K = \operatorname{diag}(d) (Q^T \bar Q - \bar Q^T Q) \operatorname{diag}(d), \qquad
+              \bar V = V \operatorname{tril}(A^T K A, -1) - K A.
+
+    (:func:`base_times_householder` has the same K, as its base cancels.)
+
     Examples
     --------
     >>> from autograd import jacobian
@@ -76,9 +87,9 @@ def _factors(X, product):
     They are in double precision where a reflector is long, for T multiplies the error of V^T G.
     """
     if not isbox(X):
-        if np.min(product.tau, initial=1) > LONG:
+        if X.dtype == float or np.min(product.tau, initial=1) > LONG:
             return product.V, product.T
-        V = product.V.astype(float, copy=False)
+        V = product.V.astype(float)
         return V, triangle(V, product.tau)
     V = tril(X, -1) + np.eye(*X.shape[-2:], dtype=X.dtype)
     identity = np.broadcast_to(np.eye(X.shape[-1], dtype=X.dtype), product.T.shape)
@@ -95,10 +106,18 @@ def _half_mask(k, dtype):
     return np.triu(np.ones((k, k), dtype), 1) + np.eye(k, dtype=dtype) / 2
 
 
-def _householder_adjoint(Q, X, product, Qbar):
+def _householder_adjoint(Q, X, product, Qbar, base=None):
+    """Return Xbar, given the gradient of Q; with a constant `base`, that of Q = base householder(X)."""
     V, T = _factors(X, product)
     n, k = X.shape[-2:]
-    G = Qbar * product.signs[..., None, :]
+    d = product.signs[..., None, :]
+    if n == k and V.dtype == Q.dtype and (np.abs(d) == 1).all():
+        N = mT(Q) @ Qbar
+        K = (N - mT(N)) * (mT(d) * d)
+        A = V @ mT(T)
+        KA = K @ A
+        return tril(V @ tril(mT(A) @ KA, -1) - KA, -1)
+    G = (Qbar if base is None else mT(base) @ Qbar) * d
     W = T @ mT(V[..., :k, :])
     R = mT(T) @ (mT(V) @ G)
     C = half(R @ mT(W))
@@ -140,8 +159,7 @@ def base_times_householder(base, X):
     ValueError
         If the shapes are not the same.
     """
-    if base.shape != X.shape:
-        raise ValueError(f"base must have the shape of X, {X.shape}, got {base.shape}")
+    check_base(base, X)
     return _base_times_householder(X, _product_of_reflectors(X), base)
 
 
@@ -152,8 +170,8 @@ def _base_times_householder(X, product, base):
 
 define(
     _base_times_householder,
-    adjoint=lambda P, X, product, base, Pbar: _householder_adjoint(P, X, product, mT(base) @ Pbar),
-    tangent=lambda P, X, product, base, dX: base @ _householder_tangent(P, X, product, dX),
+    adjoint=lambda Q, X, product, base, Qbar: _householder_adjoint(Q, X, product, Qbar, base),
+    tangent=lambda Q, X, product, base, dX: base @ _householder_tangent(P, X, product, dX),
 )
 
 

@@ -7,6 +7,7 @@ from autograd.extend import Box
 from .... import core, gradients
 from ....core.completion import completion, is_orthonormal
 from ....core.matrices import as_matrices, check_finite, mT
+from ....gradients.cayley import base_times_cayley
 from ....gradients.completion import multiply
 from ....gradients.householder import base_times_householder
 from ....gradients import stop_gradient
@@ -20,6 +21,7 @@ ORTHOGONAL_MAPS = {
     "householder": gradients.householder,
     "unitary_householder": gradients.unitary_householder,
 }
+BASE_TIMES_MAP = {"cayley": base_times_cayley, "householder": base_times_householder}
 INVERSES = {
     "matrix_exp": core.matrix_exp_inverse,
     "cayley": core.cayley_inverse,
@@ -213,8 +215,8 @@ class _Orthogonal(Module):
         if base is None:
             return orthogonal_map(X)
         n, k = X.shape[-2:]
-        if n == k and self.orthogonal_map == "householder" and not isinstance(base, Box):
-            return base_times_householder(base, X)
+        if n == k and self.orthogonal_map in BASE_TIMES_MAP and not isinstance(base, Box):
+            return BASE_TIMES_MAP[self.orthogonal_map](base, X)
         if n < k:
             return np.swapaxes(self._multiply(base, np.swapaxes(orthogonal_map(X), -1, -2)), -1, -2)
         return self._multiply(base, orthogonal_map(X))
