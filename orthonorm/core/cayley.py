@@ -7,7 +7,6 @@ import numpy as np
 
 from .matrices import (
     H, add_to_diagonal, compressed, from_skew_blocks, inverse_accretive, on_tall, skew_blocks,
-    sum_of_squares,
 )
 from .orthonormalize import orthonormalize
 
@@ -80,7 +79,7 @@ def schur_complement(X: np.ndarray) -> np.ndarray:
     ndarray, shape (..., k, k)
     """
     Omega, B = skew_blocks(X)
-    S = Omega / -2
+    S = -0.5 * Omega
     add_to_diagonal(S, 1)
     if B.shape[-2]:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -99,7 +98,11 @@ def is_large(S: np.ndarray) -> bool:
     -------
     bool
     """
-    return not (sum_of_squares(S) <= 16 * S.shape[-1]).all()  # NaN is large too
+    k = S.shape[-1]
+    entries = S.reshape(*S.shape[:-2], k * k)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.vecdot(entries, entries).real
+    return not (squares <= 16 * k).all()  # NaN is large too
 
 
 def cayley_given(X: np.ndarray, S: np.ndarray, large: bool) -> np.ndarray:

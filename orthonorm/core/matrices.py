@@ -101,7 +101,7 @@ def mT(A: np.ndarray) -> np.ndarray:
     ndarray, shape (..., k, n)
         A view of `A`.
     """
-    return np.swapaxes(A, -1, -2)
+    return A.mT
 
 
 def H(A: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ def H(A: np.ndarray) -> np.ndarray:
     ndarray, shape (..., k, n)
         A view where `A` is real.
     """
-    return mT(A.conj() if np.iscomplexobj(A) else A)
+    return mT(A.conj() if A.dtype.kind == "c" else A)
 
 
 def on_tall(name: str) -> Callable[[Callable], Callable]:

@@ -180,11 +180,13 @@ def reflectors_and_tau(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         If a squared norm is not finite in the dtype of `X`.
     """
     L = tril(X, -1)
-    parts = (L.real, L.imag) if np.iscomplexobj(L) else (L,)
     # In double precision, and the 1 last: a long sum of small squares would be lost beside it.
     with np.errstate(over="ignore"):
-        squares = 1 + sum(np.einsum("...ij,...ij->...j", x, x, dtype=float) for x in parts)
-    if not (squares <= np.finfo(X.dtype).max).all():
+        squares = np.einsum("...ij,...ij->...j", L.real, L.real, dtype=float)
+        if L.dtype.kind == "c":
+            squares += np.einsum("...ij,...ij->...j", L.imag, L.imag, dtype=float)
+        squares += 1
+    if not squares.max(initial=1) <= np.finfo(X.dtype).max:
         raise ValueError(f"X must hold reflectors whose squared norms are finite in {X.dtype}")
     add_to_diagonal(L[..., :X.shape[-1], :], 1)
     return L, 2 / squares
