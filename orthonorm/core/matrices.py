@@ -412,7 +412,10 @@ def inverse_upper(U: np.ndarray) -> np.ndarray:
 
 
 def solve_upper(U: np.ndarray, B: np.ndarray, adjoint: bool = False) -> np.ndarray:
-    r"""Solve :math:`U X = B`, or :math:`U^H X = B`, for upper triangular `U` (LAPACK ``trtrs``).
+    r"""Solve :math:`U X = B`, or :math:`U^H X = B`, for upper triangular `U`.
+
+    By NumPy's general solver, whose elimination finds U already done. LAPACK's ``trtrs`` would take
+    fewer operations, in SciPy's OpenBLAS, whose threads would wait for those of NumPy's.
 
     Parameters
     ----------
@@ -431,12 +434,5 @@ def solve_upper(U: np.ndarray, B: np.ndarray, adjoint: bool = False) -> np.ndarr
     numpy.linalg.LinAlgError
         If `U` has a zero on its diagonal.
     """
-    if U.ndim == 2 and B.size:
-        trtrs = lapack("trtrs", U.dtype)
-        # Fortran takes the rows of U for the columns of U^T, and need not copy that.
-        X, singular = trtrs(U, B, trans=2) if adjoint else trtrs(U.T, B, lower=True, trans=1)
-        if singular:
-            raise np.linalg.LinAlgError("Singular matrix")
-        return X
     U = np.triu(U)
     return np.linalg.solve(H(U) if adjoint else U, B)

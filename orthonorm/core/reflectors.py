@@ -18,7 +18,6 @@ References
 import functools
 
 import numpy as np
-import scipy.linalg
 
 from .matrices import H, add_to_diagonal, inverse_upper, lapack, mT, tril
 
@@ -81,10 +80,10 @@ class CompactWY:
     def multiply_from_right(self, Z: np.ndarray) -> np.ndarray:
         """Multiply `Z`, of shape (..., m, n), by this product of n = k.
 
-        Small matrices go through LAPACK's ``ormqr``. For large ones its blocks of reflectors are
+        Small real matrices go through LAPACK's ``ormqr``. For others its blocks of reflectors are
         applied here: its threads, of SciPy's OpenBLAS, would wait for those of NumPy's.
         """
-        if Z.shape[-1] > BLOCK:
+        if Z.shape[-1] > BLOCK or Z.dtype.kind == "c":
             product = Z.copy()
             tau = self.tau.astype(Z.dtype, copy=False)
             for j in range(0, Z.shape[-1], BLOCK):
@@ -206,9 +205,5 @@ def factor(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     tau : ndarray, shape (..., k)
         Their factors.
     """
-    factored = np.empty_like(A)
-    tau = np.empty(A.shape[:-2] + A.shape[-1:], A.dtype)
-    for index in np.ndindex(A.shape[:-2]):
-        if A[index].size:
-            (factored[index], tau[index]), _ = scipy.linalg.qr(A[index], mode="raw", check_finite=False)
-    return factored, tau
+    factored, tau = np.linalg.qr(A, mode="raw")
+    return mT(factored), tau

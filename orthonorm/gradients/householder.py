@@ -171,7 +171,7 @@ def _base_times_householder(X, product, base):
 define(
     _base_times_householder,
     adjoint=lambda Q, X, product, base, Qbar: _householder_adjoint(Q, X, product, Qbar, base),
-    tangent=lambda Q, X, product, base, dX: base @ _householder_tangent(P, X, product, dX),
+    tangent=lambda Q, X, product, base, dX: base @ _householder_tangent(Q, X, product, dX),
 )
 
 

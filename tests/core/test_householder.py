@@ -21,6 +21,20 @@ def test_is_the_product_of_reflectors(shape, dtype, scale):
 
 
 @real_dtypes
+@pytest.mark.parametrize("shape", [(64, 64), (65, 65), (128, 128), (2, 150, 150)], ids=str)
+@pytest.mark.parametrize("scale", [1e-2, 1, 1e3])
+def test_large_products_are_those_of_reflectors_one_at_a_time(shape, dtype, scale):
+    X = with_signs(sample(shape, dtype, scale=scale))
+    V = np.tril(X, -1).astype(np.longdouble) + np.eye(shape[-1])
+    Q = np.broadcast_to(np.eye(shape[-1]), shape).astype(np.longdouble)
+    for j in range(shape[-1]):
+        v = V[..., j:j + 1]
+        Q = Q - (Q @ v) @ (2 * H(v) / np.sum(v**2, axis=(-2, -1), keepdims=True))
+    Q = Q * np.diagonal(X, axis1=-2, axis2=-1)[..., None, :]
+    assert_within(householder(X), Q, 60 * eps(dtype))
+
+
+@real_dtypes
 @pytest.mark.parametrize("shape", SHAPES + [(40, 40), (60, 25), (25, 60)], ids=str)
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e2, 1e4])
 def test_is_orthonormal_at_any_scale(shape, dtype, scale):

@@ -4,7 +4,9 @@ import pytest
 
 from orthonorm import gradients
 from orthonorm.core.completion import completion
+from orthonorm.gradients.cayley import base_times_cayley
 from orthonorm.gradients.completion import multiply
+from orthonorm.gradients.householder import base_times_householder
 from orthonorm.gradients.triangular import solve_upper, solve_upper_adjoint
 from tests.helpers import sample, with_signs
 
@@ -70,6 +72,14 @@ def times_completion(shape, dtype):
     return lambda X: multiply(base, np.sin(X))
 
 
+def times_a_matrix(base_times_map):
+    """Multiply from the left by a matrix that need not be orthogonal: loaded bases are not quite."""
+    def make(shape, dtype):
+        base = well_conditioned(shape, dtype, 5)
+        return lambda X: base_times_map(base, X)
+    return make
+
+
 def upper_bound(shape, dtype):
     return lambda W: gradients.spectral_norm_bounds(W, 2).upper
 
@@ -108,6 +118,9 @@ TABLE = {
     "expm": (lambda shape, dtype: gradients.expm, sample, SQUARES, False),
     "expm_frechet": (lambda shape, dtype: halves(gradients.expm_frechet), square_pair, SQUARES, False),
     "multiply": (times_completion, sample, SHAPES + BATCHES, False),
+    "base_times_cayley": (times_a_matrix(base_times_cayley), sample, SQUARES, False),
+    "base_times_householder": (times_a_matrix(base_times_householder),
+                               lambda *args: with_signs(sample(*args)), SQUARES, True),
     "solve_upper": (lambda shape, dtype: halves(solve_upper), triangular_pair, SQUARES, False),
     "solve_upper_adjoint": (lambda shape, dtype: halves(solve_upper_adjoint), triangular_pair, SQUARES,
                             False),
@@ -118,13 +131,16 @@ TABLE = {
 }
 
 
+FIXED_DIAGONAL = ("householder", "base_times_householder")
+
+
 class Case:
     """A function, a point, and which entries of the point may move (all, where free is None)."""
 
     def __init__(self, name, shape, dtype):
         make, point, _, _ = TABLE[name]
         self.f, self.X = make(shape, dtype), point(shape, dtype)
-        self.free = strictly_lower(self.X) if name == "householder" else None
+        self.free = strictly_lower(self.X) if name in FIXED_DIAGONAL else None
 
 
 def cases(names=TABLE, dtypes=(REAL, COMPLEX)):

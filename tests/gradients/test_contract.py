@@ -7,6 +7,7 @@ import orthonorm
 from orthonorm import core, gradients
 from orthonorm.core.cayley import is_large, schur_complement
 from orthonorm.gradients.exponential import expm
+from orthonorm.gradients.householder import base_times_householder
 from tests.differences import CHECKS, against, close, gradient, real_inner, single
 from tests.gradients.cases import COMPLEX, REAL, TABLE, Case, well_conditioned
 from tests.helpers import (
@@ -77,14 +78,20 @@ def test_second_derivatives_stay_in_single_precision(name, dtype):
     assert grad(lambda X: np.sum(np.real(gradient_at(X))))(case.X).dtype == single(dtype)
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (2, 5)], ids=str)
-def test_the_integers_on_the_diagonal_multiply_the_derivatives_of_householder(shape):
+def householder_times_a_matrix(X):
+    return base_times_householder(sample(X.shape, REAL, 2), X)
+
+
+@pytest.mark.parametrize("shape, function", [
+    *((shape, gradients.householder) for shape in ((4, 4), (5, 3), (2, 5))),
+    ((4, 4), householder_times_a_matrix)], ids=lambda x: getattr(x, "__name__", str(x)))
+def test_the_integers_on_the_diagonal_multiply_the_derivatives_of_householder(shape, function):
     """PyTorch multiplies the columns by the integer part of the diagonal, whatever it is."""
     X, C = sample(shape, REAL), sample(shape, REAL, 1)
     unit, double = (X * (1 - np.eye(*shape)) + d * np.eye(*shape) for d in (1, 2))
-    gradient_at = grad(lambda X: np.sum(C * gradients.householder(X)))
+    gradient_at = grad(lambda X: np.sum(C * function(X)))
     assert_within(gradient_at(double), 2 * gradient_at(unit), 1e-13)
-    tangent_at = make_jvp(gradients.householder)
+    tangent_at = make_jvp(function)
     assert_within(tangent_at(double)(C)[1], 2 * tangent_at(unit)(C)[1], 1e-13)
 
 

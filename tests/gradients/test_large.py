@@ -5,6 +5,7 @@ import pytest
 from autograd import grad
 
 from orthonorm import gradients
+from orthonorm.gradients.cayley import base_times_cayley
 from tests import truth
 from tests.helpers import assert_identical, dtypes, eps, is_complex, sample, with_signs
 
@@ -26,13 +27,20 @@ def exact_gradient(name, X, C):
     return G
 
 
+def cayley_from_the_identity(X):
+    return base_times_cayley(np.eye(len(X), dtype=X.dtype), X)
+
+
 @dtypes
-@pytest.mark.parametrize("shape", [(3, 3), (4, 4), (5, 3), (7, 2)], ids=str)
+@pytest.mark.parametrize("shape, function", [
+    *((shape, gradients.cayley) for shape in ((3, 3), (4, 4), (5, 3), (7, 2))),
+    *((shape, cayley_from_the_identity) for shape in ((3, 3), (4, 4)))],
+    ids=lambda x: getattr(x, "__name__", str(x)))
 @pytest.mark.parametrize("scale", [1e3, 1e5, 1e8])
-def test_cayley_keeps_its_relative_accuracy(shape, dtype, scale):
+def test_cayley_keeps_its_relative_accuracy(shape, function, dtype, scale):
     """On the null space of A nothing shrinks as A grows; the gradient does."""
     X, C = sample(shape, dtype, 1, scale), sample(shape, dtype, 2)
-    G = np.conj(grad(lambda X: np.sum(np.real(np.conj(C) * gradients.cayley(X))))(X))
+    G = np.conj(grad(lambda X: np.sum(np.real(np.conj(C) * function(X))))(X))
     exact = exact_gradient("cayley", X, C)
     error = np.linalg.norm(np.tril(G - exact, -1)) / np.linalg.norm(exact)
     assert error <= 8 * eps(dtype) + eps(float) * scale
