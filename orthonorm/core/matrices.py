@@ -396,7 +396,7 @@ def inverse_accretive(S: np.ndarray) -> np.ndarray:
 def inverse_upper(U: np.ndarray) -> np.ndarray:
     """Invert upper triangular matrices of a few columns (LAPACK ``trtri``).
 
-    Unlike :func:`solve_upper` it uses no threads: those of SciPy's OpenBLAS would wait for those of
+    A matrix of at most 64 columns takes no threads: those of SciPy's OpenBLAS would wait for those of
     NumPy's, which stay busy for a while after a product.
 
     Parameters

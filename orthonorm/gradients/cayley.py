@@ -284,4 +284,3 @@ def _halve_diagonal(Omega):
 
 
 define(_cayley_inverse, adjoint=_inverse_adjoint, tangent=_inverse_tangent)
-

@@ -9,10 +9,10 @@ from typing import Any
 from . import figures, growth, report
 from .cells import Cell, cells, flops, pytorch_bytes, pytorch_flops
 from .libraries import NOT_INSTALLED, PROGRAMS
+from .report import PYTORCH_LIMIT
 from .timing import available_bytes, clock, cores, machine, paired, product_rates, quartiles, threads
 
 RESULTS = Path(__file__).parent / "results"
-PYTORCH_LIMIT = 60.0  # seconds a call
 YARDSTICK_LIMIT = 5.0  # the same for the other libraries, which are timed on one thread only
 
 

@@ -93,9 +93,12 @@ def _cayley_flops(n: int, k: int, dtype: str) -> tuple[float, float]:
 def _householder_flops(n: int, k: int, dtype: str) -> tuple[float, float]:
     """V^T V, a solve, V W; then V^T G, a solve, R W^T, G W^T and V (C + C^T).
 
-    A square base takes the reflectors themselves, at the price of the product with it.
+    A square base takes the reflectors themselves, at the price of the product with it. Then Q^T G,
+    which counts as the other product with the base, T, A = V T^T, K A, A^T K A and V times that.
     """
-    return (4 * n * k**2 + k**3) * (n > k), 6 * n * k**2 + 3 * k**3
+    if n == k:
+        return 0, 9 * n**3
+    return 4 * n * k**2 + k**3, 6 * n * k**2 + 3 * k**3
 
 
 def _matrix_exp_flops(n: int, k: int, dtype: str) -> tuple[float, float]:

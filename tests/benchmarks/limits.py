@@ -1,9 +1,9 @@
 """What bounds the cells that miss their aim: bare arithmetic, and a loss without a parametrization.
 
-For each cell, forward and backward on one thread: PyTorch's time over the aim, which is the time that
-was asked for; our time; the time of the matrix products (or of the passes over memory) of our algorithm
-with their results in place, and that of the same loss of a plain parameter, ``sum(C * W)`` and its
-gradient through autograd, both of which our time contains.
+For each cell, on one thread: PyTorch's time over the aim, which is the time that was asked for; our
+time; the time of the matrix products (or of the passes over memory) of our algorithm with their results
+in place, and, backwards, that of the same loss of a plain parameter, ``sum(C * W)`` and its gradient
+through autograd, both of which our time contains.
 """
 from typing import Any, Callable
 
@@ -13,33 +13,36 @@ import scipy.linalg
 
 from orthonorm import nn
 from orthonorm.core.householder import product_of_reflectors
-from orthonorm.core.matrices import inverse
+from orthonorm.core.matrices import inverse, lapack
 from orthonorm.func import value_and_grad
 
 from .cells import DTYPES, Cell, arrays
 from .libraries import orthonorm_program, pytorch_program
 from .timing import clock, paired, quartiles, threads
 
-AIMS = {("cayley", (512, 64)): 25, ("householder", (256, 256)): 5, ("spectral_norm", (32, 32)): 1.5,
-        ("spectral_norm", (256, 256)): 1.5, ("spectral_norm", (1024, 1024)): 1.5,
-        ("spectral_norm", (256, 128, 3, 3)): 1.5}
+# (map, shape, direction, how much faster than PyTorch it was to be)
+AIMS = [("cayley", (512, 64), "forward+backward", 25), ("cayley", (64, 64), "forward", 1),
+        ("householder", (64, 32, 32), "forward", 1),
+        *(("spectral_norm", shape, "forward+backward", 1.5)
+          for shape in ((32, 32), (256, 256), (1024, 1024), (256, 128, 3, 3)))]
 SECONDS = 8.0  # for a cell
 
 
 def main() -> None:
-    print(f"{'milliseconds':34}{'asked':>8}{'ours':>8}{'arithmetic':>12}{'loss':>8}")
+    print(f"{'milliseconds':49}{'asked':>8}{'ours':>8}{'arithmetic':>12}{'loss':>8}")
     with threads(1):
         for dtype in DTYPES:
-            for (name, shape), aim in AIMS.items():
-                cell = Cell(name, shape, dtype, "forward+backward")
+            for name, shape, direction, aim in AIMS:
+                cell = Cell(name, shape, dtype, direction)
                 programs = {"PyTorch": pytorch_program(cell), "ours": orthonorm_program(cell),
-                            "arithmetic": ARITHMETIC[name](cell),
-                            "loss": loss_of_a_plain_weight(cell)}
+                            "arithmetic": ARITHMETIC[name, direction](cell)}
+                if cell.backward:
+                    programs["loss"] = loss_of_a_plain_weight(cell)
                 times = {program: 1e3 * quartiles(seconds)[1] for program, seconds
                          in paired(programs, SECONDS, clock(1)).items()}
-                print(f"{f'{name} {cell.size} {dtype}':26}{f'{aim} x':>8}"
-                      f"{times['PyTorch'] / aim:8.3f}{times['ours']:8.3f}"
-                      f"{times['arithmetic']:12.3f}{times['loss']:8.3f}", flush=True)
+                loss = f"{times['loss']:8.3f}" if cell.backward else ""
+                print(f"{str(cell):43}{f'{aim} x':>6}{times['PyTorch'] / aim:8.3f}{times['ours']:8.3f}"
+                      f"{times['arithmetic']:12.3f}{loss}", flush=True)
 
 
 def loss_of_a_plain_weight(cell: Cell) -> Callable[[], Any]:
@@ -75,15 +78,27 @@ def cayley(cell: Cell) -> Callable[[], Any]:
     return run
 
 
-def householder(cell: Cell) -> Callable[[], Any]:
-    """Multiply reflectors and base by LAPACK, and do seven products backwards."""
-    X, C = arrays(cell)
-    product, result = product_of_reflectors(X), numpy.empty_like(C)
+def square_cayley(cell: Cell) -> Callable[[], Any]:
+    """Invert, and multiply by the base."""
+    _, C = arrays(cell)
+    S, result = numpy.eye(len(C), dtype=C.dtype), numpy.empty_like(C)
 
     def run() -> None:
-        product.multiply_from_right(C)
-        for _ in range(7):
-            numpy.matmul(X, C, out=result)
+        numpy.matmul(C, inverse(S), out=result)
+    return run
+
+
+def householder(cell: Cell) -> Callable[[], Any]:
+    """Multiply reflectors and base, a matrix of the stack at a time, by LAPACK."""
+    X, C = arrays(cell)
+    product = product_of_reflectors(X)
+    ormqr, tau = lapack("ormqr", X.dtype), product.tau.astype(X.dtype)
+    stack = [(numpy.asfortranarray(v), t, numpy.asfortranarray(c))
+             for v, t, c in zip(product.V, tau, C)]
+
+    def run() -> None:
+        for v, t, c in stack:
+            ormqr("R", "N", v, t, c, 64 * len(c), overwrite_c=True)
     return run
 
 
@@ -103,7 +118,9 @@ def spectral_norm(cell: Cell) -> Callable[[], Any]:
     return run
 
 
-ARITHMETIC = {"cayley": cayley, "householder": householder, "spectral_norm": spectral_norm}
+ARITHMETIC = {("cayley", "forward+backward"): cayley, ("cayley", "forward"): square_cayley,
+              ("householder", "forward"): householder,
+              ("spectral_norm", "forward+backward"): spectral_norm}
 
 if __name__ == "__main__":
     main()

@@ -33,7 +33,7 @@ def test_third_order(name, dtype):
 
 @pytest.mark.parametrize("name", [name for name in TABLE if name not in FIXED_DIAGONAL])
 def test_autograd_agrees(name):
-    """autograd's own checker, a second witness; it moves every entry, which the products of reflectors forbid."""
+    """autograd's own checker, a second witness; it moves every entry, diagonals of signs too."""
     case = Case(name, TABLE[name][2][0], REAL)
     check_grads(case.f, modes=["fwd", "rev"], order=2)(case.X)
 
