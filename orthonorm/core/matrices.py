@@ -394,10 +394,10 @@ def inverse_accretive(S: np.ndarray) -> np.ndarray:
 
 
 def inverse_upper(U: np.ndarray) -> np.ndarray:
-    """Invert upper triangular matrices of a few columns (LAPACK ``trtri``).
+    """Invert upper triangular matrices of up to 64 columns (LAPACK ``trtri``).
 
-    A matrix of at most 64 columns takes no threads: those of SciPy's OpenBLAS would wait for those of
-    NumPy's, which stay busy for a while after a product.
+    For more SciPy's OpenBLAS would use threads, which would wait for those of NumPy's: they stay busy
+    for a while after a product.
 
     Parameters
     ----------
@@ -435,4 +435,6 @@ def solve_upper(U: np.ndarray, B: np.ndarray, adjoint: bool = False) -> np.ndarr
         If `U` has a zero on its diagonal.
     """
     U = np.triu(U)
-    return np.linalg.solve(H(U) if adjoint else U, B)
+    if adjoint:  # upper triangular where all is read backwards
+        return np.linalg.solve(H(U)[..., ::-1, ::-1], B[..., ::-1, :])[..., ::-1, :]
+    return np.linalg.solve(U, B)

@@ -22,7 +22,7 @@ import numpy as np
 from .matrices import H, add_to_diagonal, inverse_upper, lapack, mT, tril
 
 
-BLOCK = 64  # columns
+BLOCK = 64  # columns, or rows
 
 
 class CompactWY:
@@ -120,7 +120,7 @@ def triangle(V: np.ndarray, tau: np.ndarray) -> np.ndarray:
 
     .. math:: T = \begin{pmatrix} T_1 & -T_1 V_1^H V_2 T_2 \\ 0 & T_2 \end{pmatrix}.
 
-    A few columns have :math:`T = \Lambda (I + N \Lambda)^{-1}` with
+    Up to 64 columns have :math:`T = \Lambda (I + N \Lambda)^{-1}` with
     :math:`N = \operatorname{triu}(V^H V, 1)` and :math:`\Lambda = \operatorname{diag}(\tau)`, which
     may have zeros.
 
@@ -130,8 +130,8 @@ def triangle(V: np.ndarray, tau: np.ndarray) -> np.ndarray:
        leads to better performance", IBM J. Res. Dev. 44 (2000).
     """
     k = V.shape[-1]
-    if k <= (64 if V.ndim == 2 else 8):
-        N = H(tril(H(V) @ V, -1))
+    if k <= (BLOCK if V.ndim == 2 else 8):
+        N = H(tril(gram(V), -1))
         N *= tau[..., None, :]
         add_to_diagonal(N, 1)
         return tau[..., None] * inverse_upper(N)
@@ -142,6 +142,30 @@ def triangle(V: np.ndarray, tau: np.ndarray) -> np.ndarray:
     T1[...], T2[...] = triangle(V[..., :h], tau[..., :h]), triangle(V2, tau[..., h:])
     T[..., :h, h:] = -T1 @ (H(V1) @ V2) @ T2
     return T
+
+
+def gram(V: np.ndarray) -> np.ndarray:
+    r"""Return :math:`V^H V` as a sum over up to 16 blocks of rows.
+
+    The triangle of nearly parallel reflectors multiplies its error, and the error of a product grows
+    with the length of the sums in it.
+
+    Parameters
+    ----------
+    V : ndarray, shape (..., n, k)
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+    """
+    *batch, n, k = V.shape
+    blocks = min(n // BLOCK, 16)
+    if blocks < 2:
+        return H(V) @ V
+    rows = n // blocks
+    in_blocks = V[..., :blocks * rows, :].reshape(*batch, blocks, rows, k)
+    rest = V[..., blocks * rows:, :]
+    return (H(in_blocks) @ in_blocks).sum(axis=-3) + H(rest) @ rest
 
 
 def reflectors(X: np.ndarray) -> np.ndarray:
@@ -205,5 +229,6 @@ def factor(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     tau : ndarray, shape (..., k)
         Their factors.
     """
-    factored, tau = np.linalg.qr(A, mode="raw")
+    with np.errstate(over="ignore"):  # on the way back from double to single precision
+        factored, tau = np.linalg.qr(A, mode="raw")
     return mT(factored), tau

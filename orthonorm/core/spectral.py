@@ -65,7 +65,7 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
     W, u, v = as_triple(W, u, v)
     if n_power_iterations < 0:
         raise ValueError(f"n_power_iterations must not be negative, got {n_power_iterations}")
-    for x in (u,) if n_power_iterations else (W, u, v):  # W and v reach the products, checked there
+    for x in (u, v) if n_power_iterations else (W, u, v):  # W reaches the products, checked there
         check_finite(x, "W, u and v")
     for _ in range(n_power_iterations):
         u = normalize(W @ v, u, eps)

@@ -8,8 +8,8 @@ from autograd.tracer import isbox
 from .. import core
 from ..core.householder import as_real_matrices, product_of_reflectors
 from ..core.reflectors import triangle
-from .orthonormalize import orthonormalize
 from .completion import check_base
+from .orthonormalize import orthonormalize
 from .rules import cast, define, mT, on_tall, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint
 
@@ -142,7 +142,7 @@ define(_householder, adjoint=_householder_adjoint, tangent=_householder_tangent)
 def base_times_householder(base, X):
     """Multiply :func:`householder` of square matrices by a constant from the left.
 
-    LAPACK applies the reflectors to the base, which takes fewer operations than to make the product of
+    The reflectors are applied to the base, which takes fewer operations than to make the product of
     them first.
 
     Parameters

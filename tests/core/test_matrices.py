@@ -147,6 +147,40 @@ def test_solve_upper_with_a_zero_on_the_diagonal_raises(batch, adjoint):
         solve_upper(U, np.ones((*batch, 2, 1)), adjoint=adjoint)
 
 
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("zero", range(5))
+def test_solve_upper_with_a_zero_anywhere_on_the_diagonal_raises(zero, adjoint):
+    for seed in range(20):  # an elimination that exchanged rows would round the zero
+        U = sample((5, 5), seed=seed)
+        U[zero, zero] = 0
+        with pytest.raises(np.linalg.LinAlgError):
+            solve_upper(U, np.eye(5), adjoint=adjoint)
+
+
+def substitution(A, B, rows):
+    """Solve a triangular system in extended precision, in the order of rows that its shape asks for."""
+    A = A.astype(np.result_type(A, np.longdouble))
+    X = np.zeros(B.shape, A.dtype)
+    for i in rows:
+        X[i] = (B[i] - A[i] @ X) / A[i, i]
+    return X
+
+
+@dtypes
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize("grading", [1e-9, 1e9], ids=str)
+def test_solve_upper_of_a_graded_matrix_is_as_accurate_as_substitution(grading, adjoint, dtype):
+    """In each entry (Higham 2002, theorem 8.5). An exchange of rows would lose digits."""
+    k = 30
+    factors = grading ** (np.arange(k) / k)
+    U = (np.triu(sample((k, k)) / k, 1) + np.eye(k)) * factors[:, None] / factors
+    U, B = U.astype(dtype), sample((k, 2), dtype, 1)
+    A, rows = (H(U), range(k)) if adjoint else (U, range(k)[::-1])
+    exact, inverted = substitution(A, B, rows), substitution(A, np.eye(k), rows)
+    bound = k * eps(dtype) * np.abs(inverted) @ (np.abs(A) @ np.abs(exact))
+    assert np.all(np.abs(solve_upper(U, B, adjoint) - exact) <= bound)
+
+
 def test_is_complex_knows_the_dtypes():
     assert [is_complex(dtype) for dtype in DTYPES] == [False, False, True, True]
 
