@@ -122,8 +122,12 @@ def cayley_given(X: np.ndarray, S: np.ndarray, large: bool) -> np.ndarray:
         return cayley_of_large(X)
     n, k = X.shape[-2:]
     Y = inverse_accretive(S)
-    Q1 = square_block(Y)
-    return Q1 if n == k else np.concatenate([Q1, X[..., k:, :] @ Y], axis=-2)
+    if n == k:
+        return square_block(Y)
+    Q = np.empty_like(X, order="C")
+    Q[..., :k, :] = square_block(Y)
+    np.matmul(X[..., k:, :], Y, out=Q[..., k:, :])
+    return Q
 
 
 def square_block(Y: np.ndarray) -> np.ndarray:
