@@ -1,6 +1,7 @@
 """The command line: ``python -m orthonorm``, or ``orthonorm``."""
 import argparse
 import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         reason = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.strerror:
             reason = f"{error.filename or 'the report'}: {error.strerror}"
+            if error.filename is None:  # what is left of the report would fail again when Python ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print("orthonorm:", *reason.split(), file=sys.stderr)
         return 2
 

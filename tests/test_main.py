@@ -54,13 +54,24 @@ def test_a_report_that_cannot_be_written_has_exit_status_2(monkeypatch, capsys, 
     assert capsys.readouterr().err == f"orthonorm: {path}: No such file or directory\n"
 
 
-def test_a_reader_that_has_gone_is_one_line_and_exit_status_2(elsewhere, tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_one_line_and_exit_status_2(elsewhere, tmp_path, unbuffered):
     save({"weight": np.eye(2)}, tmp_path / "x.npz")
     reader, writer = os.pipe()
     os.close(reader)
-    done = run("inspect", "x.npz", stdout=writer, **elsewhere)
+    done = run("inspect", "x.npz", stdout=writer, **elsewhere, PYTHONUNBUFFERED=unbuffered)
     os.close(writer)
     assert done.returncode == 2 and done.stderr == "orthonorm: the report: Broken pipe\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_line_and_exit_status_2(elsewhere, tmp_path, unbuffered):
+    save({"weight": np.eye(2)}, tmp_path / "x.npz")
+    with open("/dev/full", "w") as full:
+        done = run("inspect", "x.npz", stdout=full, **elsewhere, PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == 2
+    assert done.stderr == "orthonorm: the report: No space left on device\n"
 
 
 def test_a_name_that_the_terminal_cannot_show_is_escaped(elsewhere, tmp_path):
