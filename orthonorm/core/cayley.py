@@ -7,6 +7,7 @@ import numpy as np
 
 from .matrices import (
     H, add_to_diagonal, compressed, from_skew_blocks, inverse_accretive, on_tall, skew_blocks,
+    sum_of_squares,
 )
 from .orthonormalize import orthonormalize
 
@@ -98,11 +99,7 @@ def is_large(S: np.ndarray) -> bool:
     -------
     bool
     """
-    k = S.shape[-1]
-    entries = S.reshape(*S.shape[:-2], k * k)
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.vecdot(entries, entries).real
-    return not (squares <= 16 * k).all()  # NaN is large too
+    return not (sum_of_squares(S) <= 16 * S.shape[-1]).all()  # NaN is large too
 
 
 def cayley_given(X: np.ndarray, S: np.ndarray, large: bool) -> np.ndarray:

@@ -255,10 +255,10 @@ def sum_of_squares(A: np.ndarray) -> np.ndarray:
     ndarray, shape (...)
         Infinite where it overflows.
     """
-    if A.dtype.kind == "c":
-        return sum_of_squares(A.real) + sum_of_squares(A.imag)
-    with np.errstate(over="ignore"):
-        return np.einsum("...ij,...ij->...", A, A, dtype=float)
+    n, k = A.shape[-2:]
+    entries = A.reshape(*A.shape[:-2], n * k).astype(np.result_type(A, np.float64), copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.vecdot(entries, entries).real
 
 
 def add_to_diagonal(A: np.ndarray, x: float) -> None:

@@ -83,19 +83,18 @@ class CompactWY:
         Small real matrices go through LAPACK's ``ormqr``. For others its blocks of reflectors are
         applied here: its threads, of SciPy's OpenBLAS, would wait for those of NumPy's.
         """
-        if Z.shape[-1] > BLOCK or Z.dtype.kind == "c":
+        n, tau = Z.shape[-1], self.tau.astype(Z.dtype, copy=False)
+        if n <= BLOCK and Z.dtype.kind != "c":
+            ormqr = lapack("ormqr", Z.dtype)
+            V, product = mT(mT(self.V).copy()), mT(mT(Z).copy())  # columns in one piece, as in Fortran
+            for i in np.ndindex(Z.shape[:-2] if Z.size else 0):
+                ormqr("R", "N", V[i], tau[i], product[i], 64 * Z.shape[-2], overwrite_c=True)
+        else:
             product = Z.copy()
-            tau = self.tau.astype(Z.dtype, copy=False)
-            for j in range(0, Z.shape[-1], BLOCK):
+            for j in range(0, n, BLOCK):
                 V = self.V[..., j:, j:j + BLOCK]
                 T = triangle(V, tau[..., j:j + BLOCK])
                 product[..., j:] -= (product[..., j:] @ V) @ (T @ H(V))
-            product *= self.signs[..., None, :]
-            return product
-        ormqr = lapack("ormqr", Z.dtype)
-        V, product = mT(mT(self.V).copy()), mT(mT(Z).copy())  # columns in one piece, as in Fortran
-        for i in np.ndindex(Z.shape[:-2] if Z.size else 0):
-            ormqr("R", "N", V[i], self.tau[i], product[i], 64 * Z.shape[-2], overwrite_c=True)
         product *= self.signs[..., None, :]
         return product
 

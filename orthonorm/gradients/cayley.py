@@ -189,13 +189,18 @@ def _base_times_cayley(X, Y, base):
     return base @ square_block(Y)
 
 
+def _traced_Y(X, Y):
+    """Return the value Y, or Y as a function of X where a rule is to be differentiated itself."""
+    return _cayley_Y(cayley(X)) if isbox(X) else Y
+
+
 def _base_times_cayley_adjoint(P, X, Y, base, Pbar):
-    Y = _cayley_Y(cayley(X)) if isbox(X) else Y
+    Y = _traced_Y(X, Y)
     return skew_adjoint(Y @ (H(P) @ Pbar) @ H(Y))
 
 
 def _base_times_cayley_tangent(P, X, Y, base, dX):
-    Y = _cayley_Y(cayley(X)) if isbox(X) else Y
+    Y = _traced_Y(X, Y)
     return base @ Y @ skew_blocks(dX)[0] @ Y
 
 

@@ -10,6 +10,7 @@ lowered to 1; so is an answer that was refused.
 """
 import argparse
 import json
+import statistics
 from itertools import product
 from pathlib import Path
 from typing import Any, Iterable
@@ -153,7 +154,7 @@ def geometric_mean(rows: list[Row], maps: tuple[str, ...], dtype: str, floor: fl
     ratios = [ratio(row, what, floor) for row in rows for what in ("value", "gradient")
               if row["map"] in maps and row["dtype"] == dtype
               and (floor or all(errors[what] for errors in row["errors"].values()))]
-    return float(np.exp(-np.mean(np.log(ratios))))
+    return 1 / statistics.geometric_mean(ratios)
 
 
 def _word(reached: bool) -> str:

@@ -1,7 +1,6 @@
 """The table, and the verdict on each target."""
+from statistics import geometric_mean
 from typing import Any, Callable, Iterator
-
-import numpy as np
 
 Record = dict[str, Any]
 
@@ -113,10 +112,6 @@ def _mean_lines(records: list[Record]) -> list[str]:
             f"{GEOMETRIC_MEAN}; {mean:.1f} of all {len(records)} cells, with {PYTORCH_LIMIT:.0f} s for "
             f"PyTorch in the {len(least)} where it was not timed, {geometric_mean(timed):.1f} of the "
             f"{len(timed)} others"]
-
-
-def geometric_mean(ratios: list[float]) -> float:
-    return float(np.exp(np.mean(np.log(ratios))))
 
 
 def _verdict(what: str, direction: str, found: list[Record], least: float) -> str:
