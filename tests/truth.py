@@ -11,8 +11,8 @@ DIGITS = 50
 
 
 def exactly(A):
-    """Convert an array to an mpmath matrix, without rounding."""
-    return mpmath.matrix(A.tolist())
+    """Convert an array to an mpmath matrix, without rounding; one of mpmath stays."""
+    return A if isinstance(A, mpmath.matrix) else mpmath.matrix(A.tolist())
 
 
 def of_tall(truth):
@@ -20,7 +20,8 @@ def of_tall(truth):
     @functools.wraps(truth)
     def any_shape(X):
         with mpmath.workdps(DIGITS):
-            return truth(exactly(X.T)).T if X.shape[0] < X.shape[1] else truth(exactly(X))
+            X = exactly(X)
+            return truth(X.T).T if X.rows < X.cols else truth(X)
     return any_shape
 
 
@@ -59,7 +60,7 @@ def householder(X):
         for i in range(j + 1, X.rows):
             v[i] = X[i, j]
         Q = Q - 2 / (v.T * v)[0] * (Q * v) * v.T
-    signs = mpmath.diag([int(X[j, j]) for j in range(X.cols)])
+    signs = mpmath.diag([-1 if X[j, j] < 0 else 1 for j in range(X.cols)])
     return first_columns(Q, X.cols) * signs
 
 
@@ -86,6 +87,12 @@ def orthonormalize(A):
             Q[:, j] -= Q[:, i] * (Q[:, i].H * A[:, j])[0]
         Q[:, j] /= mpmath.norm(Q[:, j])
     return Q
+
+
+@of_tall
+def polar(A):
+    """Divide A by its modulus, the square root of A^H A."""
+    return A * mpmath.sqrtm(A.H * A)**-1
 
 
 def expm(A):
