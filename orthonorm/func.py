@@ -1,11 +1,12 @@
 """Modules as pure functions of their parameters, and gradients of losses."""
-import itertools
+import threading
 import warnings
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Callable
 
 import numpy as np
+from autograd.builtins import DictBox, SequenceBox
 from autograd.core import VJPNode, add_outgrads
 from autograd.extend import vspace
 from autograd.tracer import isbox, new_box, toposort, trace_stack
@@ -17,10 +18,32 @@ from .nn.utils.parametrize import is_parametrized
 
 __all__ = ["functional_call", "value_and_grad"]
 
-# autograd numbers a trace by its depth, counted over all threads together: when another thread ends
-# one, an inner trace gets the number of an outer one, whose gradient is lost. Only the order matters.
-_numbers = itertools.count()
-trace_stack.new_trace = lambda: nullcontext(next(_numbers))
+_running: list[int] = []
+_lock = threading.Lock()
+
+
+@contextmanager
+def _new_trace() -> Iterator[int]:
+    """Number a differentiation above all that are running, so that inner ones have larger numbers.
+
+    This is what autograd's own method does as long as one thread differentiates. It counts the running
+    ones, though: when another thread ends one, an inner differentiation gets the number of an outer
+    one, whose gradient is then lost. The outermost may be autograd's, which begins before anything of
+    this package runs; so autograd's method is replaced, for all.
+    """
+    with _lock:
+        number = max(_running, default=-1) + 1
+        _running.append(number)
+    trace_stack.top = number
+    try:
+        yield number
+    finally:
+        with _lock:
+            _running.remove(number)
+        trace_stack.top = max(_running, default=-1)
+
+
+trace_stack.new_trace = _new_trace
 
 
 def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any] | Any,
@@ -34,7 +57,8 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
     ----------
     module : Module
     parameter_and_buffer_dicts : dict of str to array or autograd tracer, or a sequence of such dicts
-        The names are those of ``named_parameters()`` and ``named_buffers()``. The name of a
+        Or autograd's tracers of these. The names are those of ``named_parameters()`` and
+        ``named_buffers()``. The name of a
         parametrized tensor, such as "weight", gives it this value without any parametrization.
         (PyTorch promises the same, but assigns the value, without a gradient.)
     args : tuple, or a single argument
@@ -80,8 +104,11 @@ def functional_call(module: Module, parameter_and_buffer_dicts: Mapping[str, Any
 
 
 def _merged(dicts: Any) -> dict[str, Any]:
-    dicts = [dicts] if isinstance(dicts, Mapping) else dicts
-    if not isinstance(dicts, (list, tuple)) or not all(isinstance(d, Mapping) for d in dicts):
+    if isinstance(dicts, SequenceBox):  # which cannot be iterated over
+        dicts = [dicts[i] for i in range(len(dicts))]
+    dicts = [dicts] if isinstance(dicts, (Mapping, DictBox)) else dicts
+    if not isinstance(dicts, (list, tuple)) or not all(
+            isinstance(given, (Mapping, DictBox)) for given in dicts):
         raise ValueError("Expected parameter_and_buffer_dicts to be a dict, or a list or tuple of "
                          f"dicts, but got {dicts!r}")
     names = [name for given in dicts for name in given]
@@ -127,7 +154,8 @@ def _at_their_places(module: Module, values: dict[str, Any], tie_weights: bool,
     return places
 
 
-def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tuple[Any, dict]]:
+def value_and_grad(loss: Callable[..., Any], module: Module,
+                   has_aux: bool = False) -> Callable[..., tuple[Any, dict]]:
     """Make a function that computes a loss and its gradient with respect to a module's parameters.
 
     Parameters
@@ -135,11 +163,15 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
     loss : callable
         Any function that uses `module` and returns a real scalar.
     module : Module
+    has_aux : bool
+        Whether `loss` returns a pair, of the real scalar and of anything else that is wanted besides,
+        such as the outputs of the module.
 
     Returns
     -------
     callable
-        Of the arguments of `loss`; returns ``(value, gradients)`` with a dict from the names of
+        Of the arguments of `loss`; returns ``(value, gradients)``, or with `has_aux`
+        ``((value, anything else), gradients)``, with a dict from the names of
         ``module.named_parameters()`` to arrays of the parameters' shapes and dtypes. Parameters with
         ``requires_grad=False`` have no entry. A parameter that the loss does not use has the gradient
         zero.
@@ -147,7 +179,7 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
     Raises
     ------
     RuntimeError
-        When called, if the loss is not a real scalar.
+        When called, if the loss is not a real scalar, or with `has_aux` no pair.
 
     Notes
     -----
@@ -171,15 +203,15 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
         trained = {name: parameter for name, parameter in module.named_parameters()
                    if parameter.requires_grad}
         if not trained:
-            value = loss(*args, **kwargs)
+            value, aux = _parted(loss(*args, **kwargs), has_aux)
             _check_loss(value)
-            return value, {}
+            return (value, aux) if has_aux else value, {}
 
         with trace_stack.new_trace() as trace:
             tracers = {name: new_box(parameter.data, trace, VJPNode.new_root())
                        for name, parameter in trained.items()}
             with substituting({trained[name]: tracer for name, tracer in tracers.items()}):
-                value = loss(*args, **kwargs)
+                value, aux = _parted(loss(*args, **kwargs), has_aux)
         _check_loss(value)
         if isbox(value) and value._trace == trace:
             value, end = value._value, value._node
@@ -188,9 +220,30 @@ def value_and_grad(loss: Callable[..., Any], module: Module) -> Callable[..., tu
             end = VJPNode.new_root()
         roots = {tracer._node: name for name, tracer in tracers.items()}
         gradients = _backward(end, vspace(value).ones(), roots)
-        return value, {name: _as_gradient(gradients.get(name), stop_gradient(tracer))
-                       for name, tracer in tracers.items()}
+        gradients = {name: _as_gradient(gradients.get(name), stop_gradient(tracer))
+                     for name, tracer in tracers.items()}
+        return (value, _untraced(aux, trace)) if has_aux else value, gradients
     return compute
+
+
+def _parted(returned: Any, has_aux: bool) -> tuple[Any, Any]:
+    if not has_aux:
+        return returned, None
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise RuntimeError("with has_aux=True the loss must return a tuple (value, anything else), got "
+                           f"{type(returned).__name__}")
+    return returned
+
+
+def _untraced(x: Any, trace: int) -> Any:
+    """Return something with the values of the tracers of one differentiation, in containers too."""
+    if isbox(x):
+        return x._value if x._trace == trace else x
+    if isinstance(x, dict):
+        return {key: _untraced(value, trace) for key, value in x.items()}
+    if type(x) in (list, tuple):
+        return type(x)(_untraced(value, trace) for value in x)
+    return x
 
 
 def _backward(end: VJPNode, one: Any, roots: dict[VJPNode, str]) -> dict[str, Any]:
