@@ -91,8 +91,9 @@ def orthonormalize(A):
 
 @of_tall
 def polar(A):
-    """Divide A by its modulus, the square root of A^H A."""
-    return A * mpmath.sqrtm(A.H * A)**-1
+    """Replace the singular values of A by ones."""
+    U, _, VH = mpmath.svd(A / mpmath.norm(A))
+    return U * VH
 
 
 def expm(A):

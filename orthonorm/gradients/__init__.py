@@ -29,6 +29,7 @@ from .householder import householder, householder_inverse
 from .logarithm import matrix_exp_inverse
 from .matrix_exp import matrix_exp
 from .orthonormalize import orthonormalize
+from .polar import polar
 from .rules import stop_gradient
 from .spectral import power_iteration, spectral_normalize
 from .unitary_householder import unitary_householder, unitary_householder_inverse
@@ -36,6 +37,6 @@ from .unitary_householder import unitary_householder, unitary_householder_invers
 __all__ = [
     "cayley", "cayley_inverse", "circular_convolution_norm_bounds", "expm", "expm_frechet",
     "householder", "householder_inverse", "matrix_exp", "matrix_exp_inverse", "orthonormalize",
-    "power_iteration", "spectral_norm_bounds", "spectral_normalize", "stop_gradient",
+    "polar", "power_iteration", "spectral_norm_bounds", "spectral_normalize", "stop_gradient",
     "unitary_householder", "unitary_householder_inverse",
 ]

@@ -208,8 +208,8 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
     return tensor
 
 
-def orthogonal_(tensor: Any, gain: float = 1.0, *, rng: Any = None) -> Any:
-    r"""Draw a matrix with orthonormal columns, or rows if there are fewer, from the Haar measure.
+def orthogonal_(tensor: Any, gain: float = 1.0, *, start: str = "haar", rng: Any = None) -> Any:
+    r"""Draw a matrix with orthonormal columns, or rows if there are fewer; or take the nearest one.
 
     Parameters
     ----------
@@ -217,6 +217,9 @@ def orthogonal_(tensor: Any, gain: float = 1.0, *, rng: Any = None) -> Any:
         Read as a matrix of n rows; float32, float64, complex64 or complex128 (unitary).
     gain : float
         Multiplies the matrix.
+    start : {"haar", "nearest"}
+        "haar" draws from the Haar measure (:func:`orthonorm.core.haar`). "nearest" takes the polar
+        factor of what `tensor` holds (:func:`orthonorm.core.polar`): no orthogonal matrix is nearer.
     rng : None, int or numpy.random.Generator
 
     Returns
@@ -227,13 +230,14 @@ def orthogonal_(tensor: Any, gain: float = 1.0, *, rng: Any = None) -> Any:
     Raises
     ------
     ValueError
-        If `tensor` has fewer than two dimensions, or cannot be written into.
+        If `tensor` has fewer than two dimensions, or cannot be written into; if `start` is not one of
+        the two, or is "nearest" to what is not finite.
     TypeError
         As :func:`uniform_`.
 
     Notes
     -----
-    The matrix is drawn by :func:`orthonorm.core.haar`. The use for networks is from [1]_.
+    The use for networks is from [1]_. PyTorch has no argument `start`: it draws.
 
     References
     ----------
@@ -245,12 +249,19 @@ def orthogonal_(tensor: Any, gain: float = 1.0, *, rng: Any = None) -> Any:
     >>> Q = orthogonal_(np.empty((4, 3)), rng=0)
     >>> bool(np.linalg.norm(Q.T @ Q - np.eye(3)) < 1e-14)
     True
+    >>> orthogonal_(np.array([[3.0, -4.0], [4.0, 3.0]]), start="nearest").round(12)
+    array([[ 0.6, -0.8],
+           [ 0.8,  0.6]])
     """
     array = _writable(tensor)
     if array.ndim < 2:
         raise ValueError(f"Only tensors with 2 or more dimensions are supported, got {array.shape}")
+    if start not in ("haar", "nearest"):
+        raise ValueError(f'start has to be "haar" or "nearest". Got: {start}')
     if array.size:
-        Q = core.haar((len(array), array.size // len(array)), array.dtype, rng)
+        shape = len(array), array.size // len(array)
+        haar = start == "haar"
+        Q = core.haar(shape, array.dtype, rng) if haar else core.polar(array.reshape(shape))
         array[...] = gain * Q.reshape(array.shape)
     return tensor
 

@@ -18,9 +18,9 @@ ROOT = pathlib.Path(orthonorm.__file__).parent.parent
 
 # name: what error messages call its argument
 ARGUMENT = {"matrix_exp": "X", "cayley": "X", "householder": "X", "householder_inverse": "Q",
-            "orthonormalize": "A", "expm": "A", "matrix_exp_inverse": "Q", "cayley_inverse": "Q",
-            "unitary_householder": "X", "unitary_householder_inverse": "Q"}
-MAPS = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize",
+            "orthonormalize": "A", "polar": "A", "expm": "A", "matrix_exp_inverse": "Q",
+            "cayley_inverse": "Q", "unitary_householder": "X", "unitary_householder_inverse": "Q"}
+MAPS = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize", "polar",
         "unitary_householder"]
 CASES = [(name, dtype) for name in ARGUMENT for dtype in DTYPES
          if not (name.startswith("householder") and is_complex(dtype))]

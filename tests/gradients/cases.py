@@ -115,6 +115,7 @@ TABLE = {
                                     reached("unitary_householder", 0.1), SHAPES + BATCHES, False),
     "orthonormalize": (lambda shape, dtype: gradients.orthonormalize, well_conditioned,
                        SHAPES + BATCHES, False),
+    "polar": (lambda shape, dtype: gradients.polar, well_conditioned, SHAPES + BATCHES, False),
     "expm": (lambda shape, dtype: gradients.expm, sample, SQUARES, False),
     "expm_frechet": (lambda shape, dtype: halves(gradients.expm_frechet), square_pair, SQUARES, False),
     "multiply": (times_completion, sample, SHAPES + BATCHES, False),

@@ -14,8 +14,8 @@ from tests.helpers import (
     DTYPES, EMPTY_SHAPES, assert_within, eps, is_complex, sample, with_signs,
 )
 
-ONE_ARRAY = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize", "expm",
-             "matrix_exp_inverse", "cayley_inverse", "unitary_householder",
+ONE_ARRAY = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize", "polar",
+             "expm", "matrix_exp_inverse", "cayley_inverse", "unitary_householder",
              "unitary_householder_inverse"]
 NAMES_AND_DTYPES = [(name, dtype) for name in ONE_ARRAY for dtype in DTYPES
                     if not (name.startswith("householder") and is_complex(dtype))]

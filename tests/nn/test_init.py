@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orthonorm import nn
+from orthonorm import core, nn
 from orthonorm.func import functional_call
 from orthonorm.nn import init
 from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm
-from tests.helpers import DTYPES, assert_identical, dtypes, eps, gram_error, is_complex
+from tests.helpers import (
+    DTYPES, assert_identical, assert_within, dtypes, eps, gram_error, is_complex, sample,
+)
 
 SHAPE = (60, 20, 2, 3)  # 120 inputs of an output, 360 outputs of an input
 LEAKY = math.sqrt(2 / (1 + 0.3**2))
@@ -84,6 +86,25 @@ def test_orthogonal(shape, dtype):
     assert Q.dtype == dtype
     assert gram_error(Q.reshape(len(Q), -1) if Q.size else Q) < 20 * eps(dtype)
     assert_identical(init.orthogonal_(np.empty(shape, dtype), 3.0, rng=0), 3 * Q)
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(4, 4), (6, 3), (3, 6), (8, 2, 3), (3, 0)], ids=str)
+def test_orthogonal_nearest_is_the_polar_factor_of_the_matrix_of_rows(shape, dtype):
+    W = sample(shape, dtype)
+    Q = init.orthogonal_(W.copy(), 2.0, start="nearest")
+    assert Q.dtype == dtype
+    expected = core.polar(W.reshape(len(W), -1)) if W.size else W
+    assert_within(Q, 2 * expected.reshape(shape), 10 * eps(dtype))
+
+
+def test_orthogonal_of_what_is_not_finite_changes_nothing():
+    W = np.array([[np.nan, 1.0], [2.0, 3.0]])
+    with pytest.raises(ValueError, match="must be finite"):
+        init.orthogonal_(W, start="nearest")
+    assert W[1, 1] == 3
+    with pytest.raises(ValueError, match='^start has to be "haar" or "nearest". Got: torus'):
+        init.orthogonal_(W, start="torus")
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])

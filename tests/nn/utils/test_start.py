@@ -137,3 +137,37 @@ def test_what_cannot_start_is_refused_and_changes_nothing(module, arguments, mes
     with pytest.raises(ValueError, match=message):
         orthogonal(module, **arguments)
     assert snapshot(module) == before
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7), (2, 4, 3)], ids=str)
+@pytest.mark.parametrize("orthogonal_map", MAPS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+def test_the_nearest_start_is_the_polar_factor(shape, orthogonal_map, dtype):
+    if orthogonal_map == "householder" and is_complex(dtype):
+        return
+    W = sample(shape, dtype)
+    module = orthogonal(Holder(W), "weight", orthogonal_map, start="nearest")
+    assert module.weight.dtype == dtype
+    assert_within(module.weight, core.polar(W), 20 * eps(dtype))
+    assert np.linalg.norm(W - module.weight) < np.linalg.norm(W - core.orthonormalize(W))
+
+
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley"])
+def test_without_a_base_the_nearest_start_is_the_nearest_rotation(orthogonal_map):
+    """Its squared distance, of the singular values s from 1, is that with s_n < 0 if det < 0."""
+    signs = set()
+    for seed in range(6):
+        W = sample((4, 4), seed=seed)
+        module = orthogonal(Holder(W), "weight", orthogonal_map, use_trivialization=False,
+                            start="nearest")
+        signs.add(np.sign(np.linalg.det(W)))
+        s = np.linalg.svd(W, compute_uv=False)
+        s[-1] *= np.sign(np.linalg.det(W))
+        assert abs(np.linalg.det(module.weight) - 1) < 1e-10
+        assert abs(np.linalg.norm(W - module.weight) - np.linalg.norm(s - 1)) < 1e-9
+    assert signs == {-1, 1}
+
+
+def test_an_orthogonal_weight_is_its_own_nearest_start():
+    Q = core.haar((6, 4), rng=5)
+    assert_within(orthogonal(Holder(Q), start="nearest").weight, Q, 1e-14)

@@ -7,6 +7,7 @@ from autograd.extend import Box
 from .... import core, gradients
 from ....core.completion import completion, is_orthonormal
 from ....core.matrices import as_matrices, check_finite, mT
+from ....core.polar import nearest_rotation
 from ....gradients.cayley import base_times_cayley
 from ....gradients.completion import multiply
 from ....gradients.householder import base_times_householder
@@ -28,7 +29,7 @@ INVERSES = {
     "householder": core.householder_inverse,
     "unitary_householder": core.unitary_householder_inverse,
 }
-STARTS = {"haar": core.haar, "torus": core.torus}
+STARTS = {"haar": core.haar, "torus": core.torus}  # beside "nearest", which is not drawn
 
 LARGEST_SQUARE_BASE = 4096  # rows: 128 MiB in float64
 
@@ -54,12 +55,13 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     use_trivialization : bool
         Multiply the map by an orthogonal ``base``, so that training starts where the map is best
         behaved, at the identity: the dynamic trivialization of [1]_.
-    start : {"haar", "torus"}, optional
+    start : {"haar", "torus", "nearest"}, optional
         Start from a random matrix instead of the present weight: "haar" is uniform among all
         (:func:`orthonorm.core.haar`), "torus" a block-diagonal rotation by uniform angles
-        (:func:`orthonorm.core.torus`), for square matrices. Without trivialization "matrix_exp" and
-        "cayley" reach no real square matrix of determinant -1: "haar" is then uniform among the
-        rotations, those of determinant 1.
+        (:func:`orthonorm.core.torus`), for square matrices. Or from the orthogonal matrix that is
+        "nearest" to the present weight (:func:`orthonorm.core.polar`). Without trivialization
+        "matrix_exp" and "cayley" reach no real square matrix of determinant -1: "haar" is then uniform
+        among the rotations, those of determinant 1, and "nearest" the nearest of them.
     rng : None, int or numpy.random.Generator
         Draws the `start`. Without one nothing is drawn. (PyTorch completes its base with random
         columns.)
@@ -75,7 +77,7 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
         If there is no such tensor, it is not a matrix, or it holds NaN or infinity; if
         `orthogonal_map` is not one of the four; if it is "householder" and the tensor complex, or
         parametrized already (the diagonal of what it maps must hold signs); if `start` is not one of
-        the two, is "torus" for a matrix that is not square, or is on top of another parametrization.
+        the three, is "torus" for a matrix that is not square, or is on top of another parametrization.
 
     Notes
     -----
@@ -125,8 +127,8 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     True
     """
     on_top = is_parametrized(module, name)
-    if start not in (None, *STARTS):
-        raise ValueError(f'start has to be None, "haar" or "torus". Got: {start}')
+    if start not in (None, *STARTS, "nearest"):
+        raise ValueError(f'start has to be None, "haar", "torus" or "nearest". Got: {start}')
     if start is not None and on_top:
         raise ValueError(f"start={start!r} is for the first parametrization of {name}")
     weight = tensor_named(module, name)
@@ -148,10 +150,14 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
                          f'{name}: the diagonal must hold signs. Use "matrix_exp" or "cayley"')
     if start is None:
         return register_parametrization(module, name, parametrization, unsafe=True)
-    Q = STARTS[start](weight.shape, weight.dtype, rng)
-    square_and_real = Q.shape[-2] == Q.shape[-1] and not np.iscomplexobj(Q)
-    if square_and_real and not _reaches_everything(parametrization):
-        Q[..., 0] *= np.linalg.slogdet(Q)[0][..., None]  # these reach rotations only
+    square_and_real = weight.shape[-2] == weight.shape[-1] and not np.iscomplexobj(weight)
+    only_rotations = square_and_real and not _reaches_everything(parametrization)
+    if start == "nearest":
+        Q = nearest_rotation(weight) if only_rotations else core.polar(weight)
+    else:
+        Q = STARTS[start](weight.shape, weight.dtype, rng)
+        if only_rotations:
+            Q[..., 0] *= np.linalg.slogdet(Q)[0][..., None]
     register_parametrization(module, name, parametrization, unsafe=True)
     setattr(module, name, Q)
     return module
