@@ -145,6 +145,28 @@ class Parameter:
         return f"Parameter({self._data!r}{note})"
 
 
+class ParameterName(str):
+    """The name of a parameter, as ``named_parameters()`` yields it: a str that knows its Parameter.
+
+    By this an optimiser finds what a gradient belongs to when registering a parametrization, or
+    removing one, has changed the name. Copies and pickles of it are plain strings.
+
+    Attributes
+    ----------
+    parameter : Parameter
+    """
+
+    parameter: Parameter
+
+    def __new__(cls, name: str, parameter: Parameter) -> "ParameterName":
+        self = super().__new__(cls, name)
+        self.parameter = parameter
+        return self
+
+    def __reduce__(self) -> tuple:
+        return str, (str(self),)
+
+
 def native(value: Any) -> np.ndarray:
     """Return `value` as an array whose bytes are in the machine's order."""
     value = np.asarray(value)

@@ -4,7 +4,7 @@ from typing import Any, Callable, TypeVar
 
 import numpy as np
 
-from .parameter import Parameter, scope
+from .parameter import Parameter, ParameterName, scope
 
 T = TypeVar("T", bound="Tree")
 
@@ -70,8 +70,14 @@ class Tree:
             Whether to include the submodules'.
         remove_duplicate : bool
             Whether a parameter that occurs twice is yielded once.
+
+        Notes
+        -----
+        The names are :class:`.ParameterName`, strings that know their Parameter, so that an optimiser
+        that was made before a name changed still finds it.
         """
-        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
+        for name, parameter in self._named_members("_parameters", prefix, recurse, remove_duplicate):
+            yield ParameterName(name, parameter), parameter
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield each parameter."""

@@ -1,10 +1,12 @@
 """The base class of the optimisers: groups of parameters, their state, and the step."""
+import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
-from ..nn.parameter import Parameter
+from ..nn.hooks import RemovableHandle, add_hook
+from ..nn.parameter import Parameter, ParameterName
 from ..nn.state import fitted
 
 
@@ -30,7 +32,8 @@ class Optimizer:
         For each group the lists "params" and "param_names", and the options. Writing
         ``optimizer.param_groups[0]["lr"] = 0.01`` changes the next step.
     state : dict
-        For the name of each parameter that has been moved, what the optimiser remembers of it.
+        For each :class:`~orthonorm.nn.Parameter` that has been moved, what the optimiser remembers of
+        it.
 
     Raises
     ------
@@ -39,6 +42,12 @@ class Optimizer:
     ValueError
         If there is no parameter, a name or a parameter occurs twice, or an option is unknown or out of
         range.
+
+    Notes
+    -----
+    A parameter is known by its identity, as in PyTorch: an optimiser goes on, with what it remembers,
+    when a parametrization is registered or removed that leaves the Parameter the same one under a new
+    name.
     """
 
     _slots: tuple[str, ...] = ()
@@ -47,7 +56,9 @@ class Optimizer:
     def __init__(self, named_parameters: Iterable[Any], defaults: dict[str, Any]):
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[str, dict[str, Any]] = {}
+        self.state: dict[Parameter, dict[str, Any]] = {}
+        self._step_pre_hooks: dict[Any, Callable] = {}
+        self._step_post_hooks: dict[Any, Callable] = {}
         given = list(named_parameters)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
@@ -85,7 +96,7 @@ class Optimizer:
         pairs = [_named_parameter(pair) for pair in options.pop("params")]
         self._check_options(options)
         groups = [*self.param_groups, {"params": [parameter for _, parameter in pairs],
-                                       "param_names": [name for name, _ in pairs], **options}]
+                                       "param_names": [str(name) for name, _ in pairs], **options}]
         names = [name for group in groups for name in group["param_names"]]
         parameters = [parameter for group in groups for parameter in group["params"]]
         if len({*names}) < len(names) or len({*parameters}) < len(parameters):
@@ -108,45 +119,102 @@ class Optimizer:
         ----------
         grads : dict of str to ndarray
             Each gradient under its parameter's name, of the parameter's shape and dtype. Parameters
-            without one stay where they are, as do those whose gradient is None.
+            without one stay where they are, as do those whose gradient is None. The names that
+            :func:`orthonorm.func.value_and_grad` returns know their Parameter, whatever it was called
+            when the optimiser was made; other strings are names of that time.
 
         Raises
         ------
         TypeError
             If `grads` is not a mapping, or a gradient not an array.
         RuntimeError
-            If a name is unknown, or a gradient has another shape or dtype than its parameter; or
-            inside a differentiated call in which another value stands in for the parameter; or if the
-            parameter has another shape or dtype than what is remembered of it.
+            If a name is unknown, or knows a Parameter that the optimiser does not have, such as that of
+            a copy of the module; if two names are of one parameter; if a gradient has another shape or
+            dtype than its parameter; inside a differentiated call in which another value stands in for
+            the parameter; or if the parameter has another shape or dtype than what is remembered of it.
 
         Notes
         -----
         Nothing has changed when this raises. NaN and infinity go through, as in PyTorch.
         """
+        args: tuple = (grads,)
+        kwargs: dict[str, Any] = {}
+        for hook in tuple(self._step_pre_hooks.values()):
+            result = hook(self, args, kwargs)
+            if isinstance(result, tuple) and len(result) == 2:
+                args, kwargs = result
+            elif result is not None:
+                raise RuntimeError("a step pre-hook must return None or a tuple of (new_args, "
+                                   f"new_kwargs), but got {result}.")
+        self._step(*args, **kwargs)
+        for hook in tuple(self._step_post_hooks.values()):
+            hook(self, args, kwargs)
+
+    def _step(self, grads: Mapping[str, Any]) -> None:
+        groups = {parameter: group for group in self.param_groups for parameter in group["params"]}
+        moves = []
+        for name, parameter, gradient in self._matched(grads):
+            x, state = _reals(parameter._data), {**self.state.get(parameter, {})}
+            if any((np.shape(value), np.result_type(value)) != (x.shape, x.dtype)
+                   for slot, value in state.items() if slot != "step"):
+                raise RuntimeError(f"{name!r} has another shape or dtype than in its last step: "
+                                   "a new optimizer is needed")
+            moved = self._update(x, _reals(gradient), state, groups[parameter])
+            moves.append((parameter, state, moved))
+        for parameter, state, moved in moves:
+            self.state[parameter] = state
+            parameter.data = _shaped_like(parameter, moved)
+
+    def _matched(self, grads: Mapping[str, Any]) -> list[tuple[str, Parameter, Any]]:
+        """Return the name, parameter and gradient of each gradient that there is; or raise."""
         if not isinstance(grads, Mapping):
             raise TypeError(f"grads must be a dict from names to gradients, got {type(grads).__name__}")
-        places = {name: (parameter, group) for group in self.param_groups
-                  for name, parameter in zip(group["param_names"], group["params"])}
+        named = {name: parameter for group in self.param_groups
+                 for name, parameter in zip(group["param_names"], group["params"])}
+        known = {*named.values()}
+        matched: dict[Parameter, Any] = {}
         for name, gradient in grads.items():
-            if name not in places:
-                raise RuntimeError(
-                    f"grads has a gradient for {name!r}; the optimizer has the parameters {[*places]}")
+            parameter: Any = (name.parameter if isinstance(name, ParameterName)
+                              else named.get(name))
+            if parameter not in known:
+                same = " another Parameter under this name, and" if name in named else ""
+                raise RuntimeError(f"grads has a gradient for {name!r}; the optimizer has{same} the "
+                                   f"parameters {[*named]}")
+            if parameter in matched:
+                raise RuntimeError("grads has two gradients for one parameter, "
+                                   f"{matched[parameter][0]!r} and {name!r}")
+            matched[parameter] = name, parameter, gradient
             if gradient is not None:
-                _check_gradient(name, gradient, places[name][0])
-                places[name][0].check_assignable()
-        moves = []
-        for name, gradient in grads.items():
-            if gradient is not None:
-                parameter, group = places[name]
-                x, state = _reals(parameter._data), {**self.state.get(name, {})}
-                if any((np.shape(value), np.result_type(value)) != (x.shape, x.dtype)
-                       for slot, value in state.items() if slot != "step"):
-                    raise RuntimeError(f"{name!r} has another shape or dtype than in its last step: "
-                                       "a new optimizer is needed")
-                moves.append((name, state, self._update(x, _reals(gradient), state, group)))
-        for name, state, moved in moves:
-            self.state[name] = state
-            places[name][0].data = _shaped_like(places[name][0], moved)
+                _check_gradient(name, gradient, parameter)
+                parameter.check_assignable()
+        return [match for match in matched.values() if match[2] is not None]
+
+    def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step, `args` being ``(grads,)``.
+
+        Parameters
+        ----------
+        hook : callable
+            Returns None, or ``(args, kwargs)`` to step with instead, such as clipped gradients.
+
+        Returns
+        -------
+        RemovableHandle
+        """
+        return add_hook(self._step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step; what it returns is ignored.
+
+        Parameters
+        ----------
+        hook : callable
+
+        Returns
+        -------
+        RemovableHandle
+        """
+        return add_hook(self._step_post_hooks, hook)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copy the state and the options into a flat dict of arrays.
@@ -156,18 +224,24 @@ class Optimizer:
         Returns
         -------
         dict of str to ndarray
-            ``state.<parameter name>.<what>``, of the parameter's shape and dtype ("step" is an
-            integer), and ``param_groups.<number>.<option>``.
+            ``state.<position>.<what>``, of the parameter's shape and dtype ("step" is an integer);
+            ``param_groups.<number>.params``, the positions of the group's parameters, and
+            ``param_groups.<number>.<option>``. Positions are counted from 0 through all groups, as in
+            PyTorch, so that names may change.
         """
-        state = {f"state.{name}.{slot}": np.array(value) if slot == "step"
+        state = {f"state.{position}.{slot}": np.array(value) if slot == "step"
                  else _shaped_like(parameter, value.copy())
-                 for group in self.param_groups
-                 for name, parameter in zip(group["param_names"], group["params"])
-                 for slot, value in self.state.get(name, {}).items()}
+                 for positions, group in zip(self._positions(), self.param_groups)
+                 for position, parameter in zip(positions, group["params"])
+                 for slot, value in self.state.get(parameter, {}).items()}
         options = {f"param_groups.{i}.{option}": np.array(value)
-                   for i, group in enumerate(self.param_groups)
-                   for option, value in _options(group).items()}
+                   for i, (positions, group) in enumerate(zip(self._positions(), self.param_groups))
+                   for option, value in {"params": positions, **_options(group)}.items()}
         return state | options
+
+    def _positions(self) -> list[list[int]]:
+        count = itertools.count()
+        return [[next(count) for _ in group["params"]] for group in self.param_groups]
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take state and options from what :meth:`state_dict` returned.
@@ -186,18 +260,22 @@ class Optimizer:
         given = {key: np.asarray(value) for key, value in state_dict.items()}
         groups, state = [], {}
         try:
-            for i, group in enumerate(self.param_groups):
+            for i, (positions, group) in enumerate(zip(self._positions(), self.param_groups)):
+                if given.pop(f"param_groups.{i}.params").tolist() != positions:
+                    raise ValueError("loaded state dict contains a parameter group that doesn't match "
+                                     "the size of optimizer's group")
                 options = {option: _plain(given.pop(f"param_groups.{i}.{option}"))
                            for option in _options(group)}
                 self._check_options(options)
                 groups.append({**group, **options})
-                for name, parameter in zip(group["param_names"], group["params"]):
-                    prefix = f"state.{name}."
+                for position, parameter in zip(positions, group["params"]):
+                    prefix = f"state.{position}."
                     slots = self._slots + tuple(
                         slot for slot in self._optional_slots if prefix + slot in given)
                     if any(prefix + slot in given for slot in slots):
-                        state[name] = {slot: _slot(prefix + slot, given.pop(prefix + slot), parameter)
-                                       for slot in slots}
+                        state[parameter] = {
+                            slot: _slot(prefix + slot, given.pop(prefix + slot), parameter)
+                            for slot in slots}
         except KeyError as error:
             raise ValueError(f"Missing key in the optimizer's state_dict: {error}") from None
         if given:
