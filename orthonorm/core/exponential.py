@@ -1,8 +1,17 @@
 r"""The exponential of a general square matrix, and its Frechet derivative.
 
-Scaling and squaring, :math:`e^A = (e^{A / 2^s})^{2^s}`, with the Taylor polynomial of degree 16 for
-the inner exponential, evaluated in six matrix products by the scheme of Paterson and Stockmeyer
-(1973). The derivative is the derivative of that program, by the product rule, product by product.
+:class:`Exponential` is scaling and squaring, :math:`e^A = (e^{A / 2^s})^{2^s}`, with the Taylor
+polynomial of degree 16 for the inner exponential, evaluated in six matrix products by the scheme of
+Paterson and Stockmeyer (1973). The derivative is the derivative of that program, by the product rule,
+product by product.
+
+================================================  ========================
+what is wanted                                    what runs
+================================================  ========================
+:func:`expm` of one small matrix (its Notes)      :func:`scipy.linalg.expm`
+:func:`expm` of any other, and of stacks          :class:`Exponential`
+:func:`expm_frechet`, the rules in ``gradients``  :class:`Exponential`
+================================================  ========================
 
 References
 ----------
@@ -17,6 +26,7 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from .matrices import H, as_matrices
 
@@ -46,8 +56,11 @@ def expm(A: Any) -> np.ndarray:
 
     Notes
     -----
-    Scaling and squaring with a Taylor polynomial [1]_; the number of squarings comes from the norms
-    of :math:`A^3` and :math:`A^4` [2]_.
+    Definition: ``scipy.linalg.expm(A)`` (:func:`.definitions.expm`). It is called where it is faster
+    and exact to rounding: for one matrix in double precision with at most 32 rows and a 1-norm of at
+    most 2. Above that norm SciPy takes a Pade approximant of degree 13, which loses up to three digits
+    on small matrices (SciPy 1.17). Other matrices, and stacks, take scaling and squaring with a Taylor
+    polynomial [1]_; the number of squarings comes from the norms of :math:`A^3` and :math:`A^4` [2]_.
 
     References
     ----------
@@ -61,6 +74,8 @@ def expm(A: Any) -> np.ndarray:
            [ 1.,  0.]])
     """
     A = as_square(A, "A")
+    if A.ndim == 2 and 0 < len(A) <= 32 and A.dtype in (np.float64, np.complex128) and _norm1(A) <= 2:
+        return scipy.linalg.expm(A)
     return Exponential(A).value
 
 
@@ -88,6 +103,11 @@ def expm_frechet(A: Any, E: Any) -> np.ndarray:
     TypeError, ValueError
         If either is not a finite square matrix, or stack of them, of a supported dtype; if their
         shapes differ; if A is real and E complex.
+
+    Notes
+    -----
+    Definition: the upper right block of ``expm([[A, E], [0, A]])`` (:func:`.definitions.expm_frechet`),
+    a matrix of twice the size. Here :class:`Exponential` is differentiated step by step instead.
 
     References
     ----------
@@ -125,8 +145,6 @@ class Exponential:
     ----------
     value : ndarray, shape (..., n, n)
         :math:`e^A`.
-    norm : ndarray, shape (N,)
-        Of each matrix of the stack, :math:`\max(\|A^3\|_1^{1/3}, \|A^4\|_1^{1/4})`.
 
     Notes
     -----
@@ -151,7 +169,6 @@ class Exponential:
         # ||A^j|| <= alpha^j for every j >= 6, and alpha is much smaller than ||A|| for skew matrices.
         alpha = np.maximum(_norm1(powers[:, 2]) ** (1 / 3), _norm1(A4) ** (1 / 4)) / _theta(A.dtype)
         squarings = np.maximum(np.maximum(np.frexp(alpha)[1], -8) + unit, 0)
-        self.norm = np.ldexp(alpha * _theta(A.dtype), unit)
         self.scale = _power_of_two(unit - squarings, A.dtype)
         self.A4 = A4 * self.scale**4
         C = self._cubics(powers, CUBICS)

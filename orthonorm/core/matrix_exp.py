@@ -2,10 +2,21 @@ r"""The exponential map: :math:`Q = \exp(A)`, first k columns, for a skew-Hermit
 
 A tall X of shape (n, k) stands for the n x n matrix A of :func:`.matrices.skew_blocks`. Since A has
 rank at most 2k, its exponential acts on the first k columns through a 2k x 2k matrix.
+
+================================  ====================================================================
+where                             what runs
+================================  ====================================================================
+n <= 2k                           A itself is exponentiated
+n > 2k                            the 2k x 2k matrix of :func:`.matrices.compressed` is exponentiated
+Frobenius norm above 4 sqrt(2k)   in double precision, whatever the dtype of X: the error of an
+                                  exponential grows with the norm
+Frobenius norm above 100          the orthonormal factor of the exponential is returned, which is no
+                                  farther from the truth and orthonormal to rounding
+================================  ====================================================================
 """
 import numpy as np
 
-from .exponential import Exponential
+from .exponential import expm
 from .matrices import compressed, on_tall, skew_blocks, sum_of_squares
 from .orthonormalize import orthonormalize
 
@@ -28,27 +39,25 @@ def matrix_exp(X):
     Raises
     ------
     TypeError, ValueError
-        If `X` is not a finite matrix, or stack of them, of a supported dtype; or if the norm of A
-        exceeds 0.01 / eps of double precision, beyond which no digit of the exponential would be right.
+        If `X` is not a finite matrix, or stack of them, of a supported dtype; or if the Frobenius norm
+        of A exceeds 0.01 / eps of double precision: no digit of the exponential would be right.
 
     Notes
     -----
-    With :math:`\Omega` and B from the lower triangle of X (:func:`.matrices.skew_blocks`),
+    Definition: ``expm(A)[:, :k]`` with the n x n matrix A (:func:`.definitions.matrix_exp`). Here a
+    matrix of at most 2k rows is exponentiated instead, because A maps the columns of diag(I, P) below
+    among themselves: with :math:`\Omega` and B from the lower triangle of X
+    (:func:`.matrices.skew_blocks`),
 
     .. math:: Q = \exp\begin{pmatrix} \Omega & -B^H \\ B & 0 \end{pmatrix}
                   \begin{pmatrix} I_k \\ 0 \end{pmatrix}
                 = \begin{pmatrix} F_{11} \\ P F_{21} \end{pmatrix}, \qquad
               F = \exp\begin{pmatrix} \Omega & -R^H \\ R & 0 \end{pmatrix}, \qquad B = P R,
 
-    by the QR factorisation of B, because A maps the columns of diag(I, P) among themselves. F is
-    2k x 2k. It does not matter which of its factorisations B gets, so that Q is as smooth in X as the
-    exponential, although P is not. Where 2k >= n, A itself is exponentiated. A wide X is handled on
-    its transpose. This is the map of [1]_; the reduction to 2k x 2k is the one that makes geodesics on
-    the Stiefel manifold cheap [2]_. The error of an exponential grows with the norm of A, so that
-    single precision gives way to double inside where the singular values of A have a root mean square
-    above 4, and above a norm of 100 the orthonormal factor of the exponential is returned, which is
-    no farther from the truth and orthonormal to rounding. That norm, and the one in the error message,
-    is estimated by :math:`\|A^4\|_1^{1/4}`.
+    by the QR factorisation of B. It does not matter which of its factorisations B gets, so that Q is as
+    smooth in X as the exponential, although P is not. A wide X is handled on its transpose. This is the
+    map of [1]_; the reduction to 2k x 2k is the one that makes geodesics on the Stiefel manifold
+    cheap [2]_.
 
     References
     ----------
@@ -66,11 +75,12 @@ def matrix_exp(X):
     >>> np.allclose(Q.T @ Q, np.eye(3), atol=1e-14)
     True
     """
-    return first_columns(X, *exponential_of(X))
+    A, P, norm = compressed_skew_matrix(X)
+    return first_columns(X, expm(A), P, norm)
 
 
-def exponential_of(X: np.ndarray) -> tuple[Exponential, np.ndarray]:
-    """Exponentiate the matrix A that a tall X stands for, compressed to 2k rows where it has more.
+def compressed_skew_matrix(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the matrix that is exponentiated for a tall X: A, compressed where it has over 2k rows.
 
     Parameters
     ----------
@@ -78,51 +88,51 @@ def exponential_of(X: np.ndarray) -> tuple[Exponential, np.ndarray]:
 
     Returns
     -------
-    exponential : Exponential
+    A : ndarray, shape (..., k + m, k + m), m = min(k, n - k)
+        In double precision where it is large.
     P : ndarray, shape (..., n - k, m)
         Of :func:`.matrices.compressed`.
+    norm : float
+        The largest Frobenius norm of a matrix of the stack.
+
+    Raises
+    ------
+    ValueError
+        If that norm exceeds 0.01 / eps.
     """
+    k = X.shape[-1]
     Omega, B = skew_blocks(X)
     squares = sum_of_squares(Omega) + 2 * sum_of_squares(B)
-    rms = np.max(np.sqrt(squares / max(1, 2 * X.shape[-1])), initial=0)  # of the singular values
-    if rms > 4:
+    norm = float(np.sqrt(np.max(squares, initial=0)))
+    if norm > 4 * np.sqrt(2 * k):
         Omega, B = (block.astype(np.result_type(block, np.float64)) for block in (Omega, B))
-    _check_norm(rms, Omega.dtype)
-    A, P = compressed(Omega, B)
-    exponential = Exponential(A)
-    _check_norm(np.max(exponential.norm, initial=0), A.dtype)
-    return exponential, P
+    limit = 0.01 / np.finfo(Omega.dtype).eps
+    if not norm <= limit:
+        raise ValueError(
+            f"X must stand for a skew matrix of norm at most {limit:.3g} in {Omega.dtype}, got a norm "
+            f"of {norm:.3g}: no digit of its exponential would be right"
+        )
+    return (*compressed(Omega, B), norm)
 
 
-def first_columns(X: np.ndarray, exponential: Exponential, P: np.ndarray) -> np.ndarray:
-    """Return the first k columns of exp(A), given the answer of :func:`exponential_of`."""
-    n, k = X.shape[-2:]
-    F = exponential.value[..., :k]
-    Q = F.copy() if F.shape[-2] == n else np.concatenate([F[..., :k, :], P @ F[..., k:, :]], axis=-2)
-    if np.max(exponential.norm, initial=0) > 100:
-        Q = orthonormalize(Q)
-    return Q.astype(X.dtype, copy=False)
-
-
-def balance(S: np.ndarray) -> np.ndarray:
-    r"""Return the power of two next to :math:`\sqrt{\|S\|_1}`, and 1 where S is zero.
+def first_columns(X: np.ndarray, F: np.ndarray, P: np.ndarray, norm: float) -> np.ndarray:
+    """Return Q = [F11; P F21] from the exponential F of :func:`compressed_skew_matrix`.
 
     Parameters
     ----------
-    S : ndarray, shape (..., k, k)
+    X : ndarray, shape (..., n, k), n >= k
+    F : ndarray, shape (..., k + m, k + m)
+    P : ndarray, shape (..., n - k, m)
+    norm : float
 
     Returns
     -------
-    ndarray, shape (..., 1, 1)
+    ndarray, shape (..., n, k)
+        Of the dtype of `X`.
     """
-    norm = np.abs(S).sum(axis=-2, keepdims=True).max(axis=-1, keepdims=True, initial=0)
-    return np.ldexp(np.ones_like(norm), np.frexp(np.sqrt(norm))[1])
-
-
-def _check_norm(norm: float, dtype: np.dtype) -> None:
-    limit = 0.01 / np.finfo(dtype).eps
-    if not norm <= limit:
-        raise ValueError(
-            f"X must stand for a skew matrix of norm at most {limit:.3g} in {dtype}, got a norm "
-            f"of {norm:.3g}: no digit of its exponential would be right"
-        )
+    n, k = X.shape[-2:]
+    F = F[..., :k]
+    Q = F.copy() if F.shape[-2] == n else np.concatenate([F[..., :k, :], P @ F[..., k:, :]], axis=-2)
+    if norm > 100:
+        Q = orthonormalize(Q)
+    return Q.astype(X.dtype, copy=False)

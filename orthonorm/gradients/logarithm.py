@@ -4,8 +4,7 @@ from autograd.extend import defjvp, defvjp, primitive
 
 from ..core.logarithm import logarithm, logarithm_adjoint, logarithm_tangent
 from ..core.matrices import as_matrices
-from ..core.matrix_exp import exponential_of
-from .matrix_exp import matrix_exp_adjoint, matrix_exp_tangent
+from .matrix_exp import exponential_of, matrix_exp_adjoint, matrix_exp_tangent
 from .orthonormalize import orthonormalize
 from .rules import cast, conj, define, double, on_tall, stop_gradient
 

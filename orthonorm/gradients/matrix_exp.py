@@ -3,17 +3,14 @@ import numpy as np
 from autograd.extend import primitive
 from autograd.tracer import isbox
 
+from ..core.exponential import Exponential
 from ..core.matrices import as_matrices
-from ..core.matrix_exp import balance, exponential_of, first_columns
+from ..core.matrix_exp import compressed_skew_matrix, first_columns
 from .exponential import expm, expm_frechet, frechet, frechet_adjoint
 from .rules import (
-    H, block2, cast, columns, define, on_tall, rows, skew_blocks, skew_blocks_adjoint, stop_gradient,
+    H, block2, cast, columns, define, on_tall, rows, skew_adjoint, skew_blocks, skew_blocks_adjoint,
+    stop_gradient,
 )
-
-
-@primitive
-def _matrix_exp(X, exponential, P):
-    return first_columns(X, exponential, P)
 
 
 def matrix_exp(X):
@@ -69,15 +66,26 @@ def _matrix_exp_of_tall(X):
     return _matrix_exp(X, *exponential_of(as_matrices(stop_gradient(X), "X")))
 
 
-def matrix_exp_adjoint(Q, X, exponential, P, Qbar):
-    r"""Return Xbar, given Q, X, the answer of :func:`.exponential_of` X, and Qbar."""
+def exponential_of(X):
+    """Exponentiate :func:`.compressed_skew_matrix` of the array X: return what the rules take of it."""
+    A, P, norm = compressed_skew_matrix(X)
+    return Exponential(A), P, norm
+
+
+@primitive
+def _matrix_exp(X, exponential, P, norm):
+    return first_columns(X, exponential.value, P, norm)
+
+
+def matrix_exp_adjoint(Q, X, exponential, P, norm, Qbar):
+    """Return Xbar, given Q, X, :func:`exponential_of` X, and Qbar."""
     n, k = X.shape[-2:]
     X, Qbar = cast(X, P.dtype), cast(Qbar, P.dtype)
     if 2 * k >= n:
         A = _skew_matrix(*skew_blocks(X)) if isbox(X) or isbox(Qbar) else None
         Abar = frechet_adjoint(A, exponential, _pad_columns(Qbar, n))
         if n == k:
-            return skew_blocks_adjoint(Abar, X[..., k:, :])
+            return skew_adjoint(Abar)
         return skew_blocks_adjoint(Abar[..., :k, :k], Abar[..., k:, :k] - H(Abar[..., :k, k:]))
     if isbox(X) or isbox(Qbar):
         return _smooth_adjoint(X, Qbar)
@@ -89,8 +97,8 @@ def matrix_exp_adjoint(Q, X, exponential, P, Qbar):
     return skew_blocks_adjoint(Abar[..., :k, :k], P @ (Rbar - inside @ PhiH) + Q2bar @ PhiH)
 
 
-def matrix_exp_tangent(Q, X, exponential, P, dX):
-    r"""Return dQ, given Q, X, the answer of :func:`.exponential_of` X, and dX."""
+def matrix_exp_tangent(Q, X, exponential, P, norm, dX):
+    """Return dQ, given Q, X, :func:`exponential_of` X, and dX."""
     n, k = X.shape[-2:]
     X, dX = cast(X, P.dtype), cast(dX, P.dtype)
     dOmega, dB = skew_blocks(dX)
@@ -131,6 +139,21 @@ def _balanced_matrix(X):
     s = balance(stop_gradient(S))
     zero = np.zeros_like(stop_gradient(S))
     return block2(Omega, -S / s, s * np.eye(S.shape[-1], dtype=S.dtype) + zero, zero), s
+
+
+def balance(S):
+    r"""Return the power of two next to :math:`\sqrt{\|S\|_1}`, and 1 where S is zero.
+
+    Parameters
+    ----------
+    S : ndarray, shape (..., k, k)
+
+    Returns
+    -------
+    ndarray, shape (..., 1, 1)
+    """
+    norm = np.abs(S).sum(axis=-2, keepdims=True).max(axis=-1, keepdims=True, initial=0)
+    return np.ldexp(np.ones_like(norm), np.frexp(np.sqrt(norm))[1])
 
 
 def _skew_matrix(Omega, B):

@@ -32,12 +32,12 @@ def test_the_names_are_those_of_core():
 
 @every_function
 def test_values_are_those_of_core(name, dtype):
-    X = with_signs(sample((4, 4), dtype))
+    X = with_signs(sample((4, 4), dtype, scale=0.1))
     if name in ("matrix_exp_inverse", "cayley_inverse"):
         X = core.cayley(X)  # a determinant of 1
     value, expected = getattr(gradients, name)(X), getattr(core, name)(X)
     assert value.dtype == dtype
-    if name.endswith("householder_inverse"):  # computes some of it in its own way
+    if name.endswith("householder_inverse") or name in ("expm", "matrix_exp"):  # in another way
         assert_within(value, expected, 20 * eps(dtype))
     else:
         assert np.array_equal(value, expected)

@@ -6,6 +6,7 @@ from autograd import grad
 
 from orthonorm import gradients
 from orthonorm.gradients.cayley import base_times_cayley
+from orthonorm.gradients.matrix_exp import balance
 from tests import truth
 from tests.helpers import assert_identical, dtypes, eps, is_complex, sample, with_signs
 
@@ -90,3 +91,10 @@ def test_the_derivatives_of_spectral_normalize_fall_with_the_scale(c, dtype):
     assert_identical(gradients.spectral_normalize(scaled, u, v), gradients.spectral_normalize(W, u, v))
     assert_identical(gradient_at(scaled) * W.real.dtype.type(c), gradient_at(W))
     assert_identical(second_at(scaled) * W.real.dtype.type(c**2), second_at(W))
+
+
+def test_balance_is_the_next_power_of_two():
+    S = np.stack([np.diag([9.0, 1.0]), np.zeros((2, 2)), 1e-300 * np.eye(2)])
+    s = balance(S)
+    assert s.shape == (3, 1, 1)
+    assert s[0] == 4 and s[1] == 1 and 1e-150 / 2 <= s[2] <= 2e-150

@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from orthonorm import core, nn
+from orthonorm import gradients as maps
 from orthonorm.func import functional_call, value_and_grad
 from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 from orthonorm.nn.utils.parametrize import (
@@ -117,7 +118,7 @@ def test_orthogonal_start_assignment_and_training(orthogonal_map, trivial, shape
         assert module.parametrizations.weight._parameters["original"] is original
     else:
         # PyTorch raises NotImplementedError on assignment, and starts from f(weight).
-        assert_array_equal(module.weight, getattr(core, orthogonal_map)(start))
+        assert_array_equal(module.weight, getattr(maps, orthogonal_map)(start))
         for value, factor in ((Q, Q), (new, Q), (-Q, -Q)):
             assert_assigns_or_changes_nothing(module, value, factor)
         assert module.parametrizations.weight._parameters["original"] is original
@@ -795,4 +796,4 @@ def test_a_further_registration_does_not_invert(orthogonal_map):
     weight = np.array(module.weight)
     orthogonal(module, "weight", orthogonal_map, use_trivialization=False)
     assert bits(module.parametrizations.weight.original) == before
-    assert_array_equal(module.weight, getattr(core, orthogonal_map)(weight))
+    assert_array_equal(module.weight, getattr(maps, orthogonal_map)(weight))
