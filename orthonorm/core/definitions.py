@@ -377,7 +377,7 @@ def spectral_normalize_vjp(W, u, v, G):
 
 
 def sum_except(v, dim):
-    """Improve u and v, leading singular vectors of W: u <- W v / |W v|, v <- W^H u / |W^H u|."""
+    """Return the sum over all axes but `dim`, which is kept; over all of them for None and -1."""
     if dim is None or dim == -1:
         return np.sum(v)
     return np.sum(v, axis=tuple(i for i in range(v.ndim) if i != dim % v.ndim), keepdims=True)
