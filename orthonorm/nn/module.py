@@ -1,19 +1,17 @@
 """The base class of every layer and model."""
-from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 from autograd.extend import Box
 
-from .hooks import RemovableHandle, add_hook
+from .hooks import Hooked
 from .parameter import Parameter, scope
-from .state import IncompatibleKeys, convert, fitted, load, places, stored
-from .tree import Tree
+from .state import Stateful
 
 M = TypeVar("M", bound="Module")
 
 
-class Module(Tree):
+class Module(Hooked, Stateful):
     """A function with parameters: the base class of every layer and model.
 
     A subclass calls ``super().__init__()``, assigns its parameters, buffers and submodules as
@@ -48,34 +46,23 @@ class Module(Tree):
         set_plainly = super().__setattr__
         set_plainly("training", True)
         for slot in ("_parameters", "_buffers", "_modules",
-                     "_forward_pre_hooks", "_forward_hooks", "_load_state_dict_pre_hooks"):
+                     "_forward_pre_hooks", "_forward_hooks", "_state_dict_hooks",
+                     "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"):
             set_plainly(slot, {})
         set_plainly("_non_persistent_buffers_set", set())
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("_save_to_state_dict", "_load_from_state_dict"):
+            if hasattr(cls, name):
+                raise TypeError(
+                    f"{cls.__name__}.{name} would never be called: a state dict is loaded as a whole "
+                    "or not at all. Use get_extra_state and set_extra_state, or the hooks that "
+                    "register_state_dict_post_hook and register_load_state_dict_pre_hook register")
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the module's output. Every subclass defines its own."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the "forward" function')
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for pre_hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
-            if with_kwargs:
-                result = pre_hook(self, args, kwargs)
-                if isinstance(result, tuple) and len(result) == 2:
-                    args, kwargs = result
-                elif result is not None:
-                    raise RuntimeError("forward pre-hook must return None or a tuple of (new_args, "
-                                       f"new_kwargs), but got {result}.")
-            else:
-                result = pre_hook(self, args)
-                if result is not None:
-                    args = result if isinstance(result, tuple) else (result,)
-        output = self.forward(*args, **kwargs)
-        for hook, with_kwargs in tuple(self._forward_hooks.values()):
-            given = (args, kwargs) if with_kwargs else (args,)
-            result = hook(self, *given, output)
-            if result is not None:
-                output = result
-        return output
 
     # -- attributes --------------------------------------------------------------------------------
 
@@ -236,50 +223,6 @@ class Module(Tree):
 
     add_module = register_module
 
-    # -- hooks -------------------------------------------------------------------------------------
-
-    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
-                                  with_kwargs: bool = False) -> RemovableHandle:
-        """Call ``hook(module, args)`` before each ``forward``; what it returns replaces `args`.
-
-        Parameters
-        ----------
-        hook : callable
-            Returns None, the new positional arguments as a tuple, or a single one.
-        prepend : bool
-            Whether it runs before the hooks already there.
-        with_kwargs : bool
-            Call ``hook(module, args, kwargs)``, which returns None or ``(args, kwargs)``.
-
-        Returns
-        -------
-        RemovableHandle
-        """
-        return add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
-
-    def register_forward_hook(self, hook: Callable, *, prepend: bool = False,
-                              with_kwargs: bool = False) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after each ``forward``; its result replaces the output.
-
-        Parameters
-        ----------
-        hook : callable
-            Returns None or the new output.
-        prepend : bool
-            Whether it runs before the hooks already there.
-        with_kwargs : bool
-            Call ``hook(module, args, kwargs, output)``.
-
-        Returns
-        -------
-        RemovableHandle
-        """
-        return add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
-
-    def _register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Call ``hook(state_dict, prefix)`` before a state dict is read; it may change the dict."""
-        return add_hook(self._load_state_dict_pre_hooks, hook)
-
     # -- modes -------------------------------------------------------------------------------------
 
     def train(self: M, mode: bool = True) -> M:
@@ -310,81 +253,6 @@ class Module(Tree):
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
-
-    # -- state -------------------------------------------------------------------------------------
-
-    def to(self: M, dtype: Any) -> M:
-        """Convert parameters and buffers to a dtype, here and below, and return the module.
-
-        Parameters
-        ----------
-        dtype : dtype
-            float32, float64, complex64 or complex128. Each :class:`Parameter` keeps its identity.
-
-        Raises
-        ------
-        TypeError
-            If the dtype is another one, or would take an imaginary part away. Nothing has changed
-            then.
-        """
-        return convert(self, dtype)
-
-    def float(self: M) -> M:
-        """Convert real parameters and buffers to float32, and return the module."""
-        return convert(self, np.float32, only_real=True)
-
-    def double(self: M) -> M:
-        """Convert real parameters and buffers to float64, and return the module."""
-        return convert(self, np.float64, only_real=True)
-
-    def state_dict(self, *, prefix: str = "") -> dict[str, np.ndarray]:
-        """Copy every parameter and persistent buffer into a flat dict, under PyTorch's keys.
-
-        Parameters
-        ----------
-        prefix : str
-            Put before each key.
-
-        Returns
-        -------
-        dict of str to ndarray
-        """
-        return {prefix + key: module._saved(name) for key, (module, name) in places(self).items()}
-
-    def _saved(self, name: str) -> np.ndarray:
-        """Return the array that the state dict has for a parameter or buffer of this module."""
-        return stored(self, name).copy()
-
-    def _loaded(self, name: str, key: str, value: Any) -> np.ndarray:
-        """Return the array to store for the `value` that a state dict has under `key`, or raise."""
-        current = stored(self, name)
-        return fitted(key, value, current.shape, current.dtype)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Copy parameters and buffers from a flat dict. If anything is wrong, nothing is changed.
-
-        Parameters
-        ----------
-        state_dict : dict of str to array_like
-            Anything `numpy.asarray` takes, so that a PyTorch state dict on the CPU does. Values are
-            converted to the dtype that the module has.
-        strict : bool
-            Whether missing and unexpected keys are errors.
-
-        Returns
-        -------
-        IncompatibleKeys
-            The missing and the unexpected keys.
-
-        Raises
-        ------
-        TypeError
-            If `state_dict` is not a mapping.
-        RuntimeError
-            If a value has the wrong shape, or cannot be converted without losing an imaginary part or
-            more; with `strict`, if a key is missing or unexpected.
-        """
-        return load(self, state_dict, strict)
 
     # -- printing ----------------------------------------------------------------------------------
 

@@ -11,6 +11,9 @@ from .parameter import scope
 from .tree import Tree
 
 F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound="Stateful")
+
+EXTRA_STATE = "_extra_state"
 
 
 class IncompatibleKeys(NamedTuple):
@@ -73,15 +76,146 @@ def _put_back(now: dict, before: dict) -> None:
     now.update(before)
 
 
-def places(module: Any) -> dict[str, tuple[Any, str]]:
-    """Map each key of the state dict to the module and name that hold it."""
-    state = {}
+class Stateful(Tree):
+    """What :class:`.Module` inherits: its state dict, loading one, and its dtype."""
+
+    _non_persistent_buffers_set: set[str]
+    _state_dict_hooks: dict[Any, Callable]
+    _load_state_dict_pre_hooks: dict[Any, tuple[Callable, bool]]
+    _load_state_dict_post_hooks: dict[Any, Callable]
+
+    def to(self: S, dtype: Any) -> S:
+        """Convert parameters and buffers to a dtype, here and below, and return the module.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float32, float64, complex64 or complex128. Each :class:`Parameter` keeps its identity.
+
+        Raises
+        ------
+        TypeError
+            If the dtype is another one, or would take an imaginary part away. Nothing has changed
+            then.
+        """
+        return _convert(self, dtype)
+
+    def float(self: S) -> S:
+        """Convert real parameters and buffers to float32, and return the module."""
+        return _convert(self, np.float32, only_real=True)
+
+    def double(self: S) -> S:
+        """Convert real parameters and buffers to float64, and return the module."""
+        return _convert(self, np.float64, only_real=True)
+
+    def state_dict(self, *, destination: dict | None = None, prefix: str = "") -> dict[str, Any]:
+        """Copy every parameter and persistent buffer into a flat dict, under PyTorch's keys.
+
+        Parameters
+        ----------
+        destination : dict, optional
+            Filled and returned, instead of a new one.
+        prefix : str
+            Put before each key.
+
+        Returns
+        -------
+        dict of str to ndarray
+            And, under "_extra_state", what :meth:`get_extra_state` returns where a class has one.
+
+        Raises
+        ------
+        RuntimeError
+            If a hook of :meth:`register_state_dict_post_hook` returns something.
+        """
+        state = {} if destination is None else destination
+        for name in _own_places(self):
+            state[prefix + name] = self._saved(name)
+        if type(self).get_extra_state is not Stateful.get_extra_state:
+            state[prefix + EXTRA_STATE] = self.get_extra_state()
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=state, prefix=f"{prefix}{name}.")
+        for hook in tuple(self._state_dict_hooks.values()):
+            if hook(self, state, prefix, {}) is not None:
+                raise RuntimeError("state_dict post-hook must return None")
+        return state
+
+    def get_extra_state(self) -> Any:
+        """Return what else belongs into the state dict. A class that has such state defines this.
+
+        Returns
+        -------
+        Any
+            Stored under "_extra_state" as it is, and given to :meth:`set_extra_state`. Only arrays can
+            be written to files by :func:`orthonorm.checkpoints.save`.
+        """
+        raise RuntimeError(f"{type(self).__name__} has no extra state: define get_extra_state and "
+                           "set_extra_state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take what :meth:`get_extra_state` returned, when a state dict is loaded.
+
+        Parameters
+        ----------
+        state : Any
+            Copy what of it is kept. If loading fails, the attributes of the module are put back, but
+            not what was written into arrays or other objects.
+        """
+        raise RuntimeError(f"{type(self).__name__} has no extra state: define get_extra_state and "
+                           "set_extra_state")
+
+    def _saved(self, name: str) -> np.ndarray:
+        """Return the array that the state dict has for a parameter or buffer of this module."""
+        return stored(self, name).copy()
+
+    def _loaded(self, name: str, key: str, value: Any) -> np.ndarray:
+        """Return the array to store for the `value` that a state dict has under `key`, or raise."""
+        current = stored(self, name)
+        return fitted(key, value, current.shape, current.dtype)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Copy parameters and buffers from a flat dict. If anything is wrong, nothing is changed.
+
+        Parameters
+        ----------
+        state_dict : dict of str to array_like
+            Anything `numpy.asarray` takes, so that a PyTorch state dict on the CPU does. Values are
+            converted to the dtype that the module has.
+        strict : bool
+            Whether missing and unexpected keys are errors.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The missing and the unexpected keys.
+
+        Raises
+        ------
+        TypeError
+            If `state_dict` is not a mapping.
+        RuntimeError
+            If a value has the wrong shape, or cannot be converted without losing an imaginary part or
+            more; with `strict`, if a key is missing or unexpected.
+        """
+        return _load(self, state_dict, strict)
+
+
+def _own_places(module: Any) -> list[str]:
+    """List the names of a module's own parameters and buffers that are in its state dict."""
+    persistent = (name for name in module._buffers if name not in module._non_persistent_buffers_set)
+    return [name for name in itertools.chain(module._parameters, persistent)
+            if module._parameters.get(name) is not None or module._buffers.get(name) is not None]
+
+
+def _places(module: Any) -> dict[str, tuple[Any, str]]:
+    """Map each key that is loaded to the module and name that hold it."""
+    wanted = {}
     for path, part in module.named_modules(remove_duplicate=False):
-        persistent = (name for name in part._buffers if name not in part._non_persistent_buffers_set)
-        for name in itertools.chain(part._parameters, persistent):
-            if part._parameters.get(name) is not None or part._buffers.get(name) is not None:
-                state[f"{path}.{name}" if path else name] = part, name
-    return state
+        extra = [EXTRA_STATE] if type(part).set_extra_state is not Stateful.set_extra_state else []
+        for name in _own_places(part) + extra:
+            wanted[f"{path}.{name}" if path else name] = part, name
+    return wanted
 
 
 def stored(module: Any, name: str) -> np.ndarray:
@@ -91,36 +225,49 @@ def stored(module: Any, name: str) -> np.ndarray:
 
 
 @undone_if_it_raises
-def load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> IncompatibleKeys:
+def _load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> IncompatibleKeys:
     """Do what :meth:`.Module.load_state_dict` says."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
     given = dict(state_dict)
+    keys = IncompatibleKeys([], [])
+    errors: list[str] = []
     for path, part in module.named_modules(remove_duplicate=False):
-        for hook in part._load_state_dict_pre_hooks.values():
-            hook(given, f"{path}." if path else "")
-    wanted = places(module)
-    keys = IncompatibleKeys([key for key in wanted if key not in given],
-                            [key for key in given if key not in wanted])
-    errors = []
-    if strict and keys.missing_keys:
-        errors.append("Missing key(s) in state_dict: " + _quoted(keys.missing_keys))
-    if strict and keys.unexpected_keys:
-        errors.append("Unexpected key(s) in state_dict: " + _quoted(keys.unexpected_keys))
-    loaded = {}
+        for hook, with_module in tuple(part._load_state_dict_pre_hooks.values()):
+            hook(*((part,) if with_module else ()), given, f"{path}." if path else "", {}, True,
+                 keys.missing_keys, keys.unexpected_keys, errors)
+    wanted = _places(module)
+    keys.missing_keys.extend(key for key in wanted if key not in given)
+    keys.unexpected_keys.extend(key for key in given if key not in wanted)
+    arrays, extra_states = {}, []
     for key in (key for key in wanted if key in given):
+        part, name = wanted[key]
+        if name == EXTRA_STATE:
+            extra_states.append((part, given[key]))
+            continue
         try:
-            part, name = wanted[key]
-            loaded[key] = part._loaded(name, key, _as_array(key, given[key]))
+            arrays[key] = part._loaded(name, key, _as_array(key, given[key]))
         except (TypeError, ValueError, RuntimeError) as error:
             errors.append(str(error))
+    if not errors:
+        _store({wanted[key]: value for key, value in arrays.items()}, module)
+        for part, state in extra_states:
+            part.set_extra_state(state)
+        _run_post_hooks(module, keys)
+    if strict and keys.unexpected_keys:
+        errors.insert(0, "Unexpected key(s) in state_dict: " + _quoted(keys.unexpected_keys))
+    if strict and keys.missing_keys:
+        errors.insert(0, "Missing key(s) in state_dict: " + _quoted(keys.missing_keys))
     if errors:
         raise RuntimeError(
             f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(errors)
         )
+    return keys
+
+
+def _store(arrays: dict[tuple[Any, str], np.ndarray], module: Any) -> None:
     buffers = {}  # by the arrays that they replace, which may be buffers of several modules
-    for key, value in loaded.items():
-        part, name = wanted[key]
+    for (part, name), value in arrays.items():
         if name in part._parameters:
             part._parameters[name].data = value
         else:
@@ -128,7 +275,16 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompatib
     for part in module.modules():
         part._buffers.update({name: buffers[id(buffer)] for name, buffer in part._buffers.items()
                               if id(buffer) in buffers})
-    return keys
+
+
+def _run_post_hooks(module: Any, keys: IncompatibleKeys) -> None:
+    for child in module._modules.values():
+        if child is not None:
+            _run_post_hooks(child, keys)
+    for hook in tuple(module._load_state_dict_post_hooks.values()):
+        if hook(module, keys) is not None:
+            raise AssertionError("a hook of register_load_state_dict_post_hook must return None; it "
+                                 "may change incompatible_keys in place")
 
 
 def _as_array(key: str, value: Any) -> np.ndarray:
@@ -159,7 +315,7 @@ def _quoted(keys: list[str]) -> str:
 
 
 @undone_if_it_raises
-def convert(module: Any, dtype: Any, only_real: bool = False) -> Any:
+def _convert(module: Any, dtype: Any, only_real: bool = False) -> Any:
     """Do what :meth:`.Module.to` says, or leave complex arrays alone; return the module."""
     dtype = None if dtype is None else np.dtype(dtype)  # NumPy reads None as float64
     if dtype is None or dtype not in DTYPES:

@@ -66,7 +66,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     return module
 
 
-def _rename_old_keys(name: str, state_dict: dict, prefix: str) -> None:
+def _rename_old_keys(name: str, state_dict: dict, prefix: str, *_: Any) -> None:
     old = [f"{prefix}{name}_g", f"{prefix}{name}_v"]
     if all(key in state_dict for key in old):
         for i, key in enumerate(old):
