@@ -1,21 +1,20 @@
 r"""The Cayley map: :math:`Q = (I - A/2)^{-1} (I + A/2)`, first k columns, for a skew-Hermitian A.
 
-A tall X of shape (n, k) stands for the n x n matrix A of :func:`.matrices.skew_blocks`. Since A has
+A tall X of shape (n, k) stands for the n x n matrix A of :func:`.skew.skew_blocks`. Since A has
 rank at most 2k, one k x k matrix has to be inverted, and nothing n x n ever exists.
 """
 import numpy as np
 
-from .matrices import (
-    H, add_to_diagonal, compressed, from_skew_blocks, inverse_accretive, on_tall, skew_blocks,
-    sum_of_squares,
-)
+from .inverses import inverse_accretive
+from .matrices import H, add_to_diagonal, any_shape, sum_of_squares
 from .orthonormalize import orthonormalize
+from .skew import compressed, from_skew_blocks, skew_blocks
 
 UNREACHED = ("Q must not have the eigenvalue -1 in its square block, nor one too near: the Cayley map "
              "does not go there")
 
 
-@on_tall("X")
+@any_shape("X")
 def cayley(X):
     r"""Map an unconstrained matrix to an orthonormal frame by the Cayley transform.
 
@@ -37,7 +36,7 @@ def cayley(X):
 
     Notes
     -----
-    With :math:`\Omega` and B from the lower triangle of X (:func:`.matrices.skew_blocks`), the
+    With :math:`\Omega` and B from the lower triangle of X (:func:`.skew.skew_blocks`), the
     Schur complement of the zero block in :math:`I - A/2` is the k x k matrix S below, and
 
     .. math:: S = I - \frac{\Omega}{2} + \frac{B^H B}{4}, \qquad Y = S^{-1}, \qquad
@@ -178,7 +177,7 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    A is brought to at most 2k rows, :func:`.matrices.compressed`; on the complement it is zero. The
+    A is brought to at most 2k rows, :func:`.skew.compressed`; on the complement it is zero. The
     system is solved in double precision. A step of iterative refinement, with the residual in extended
     precision unless the matrix is too big for that, takes the condition number, up to the norm of A,
     out of the error [1]_.
@@ -216,7 +215,7 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     return np.concatenate([J1 + change1, J2 + change2], axis=-2).astype(G.dtype)
 
 
-@on_tall("Q")
+@any_shape("Q")
 def cayley_inverse(Q):
     r"""Find the unconstrained matrix whose Cayley map is a given frame.
 

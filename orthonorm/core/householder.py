@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from .matrices import as_matrices, check_finite, on_tall
+from .matrices import any_shape, as_matrices, check_finite
 from .reflectors import CompactWY, factor, reflectors_and_tau
 
 
@@ -72,7 +72,7 @@ def as_real_matrices(X: Any, name: str) -> np.ndarray:
     return X
 
 
-@on_tall("X")
+@any_shape("X")
 def _householder(X):
     return product_of_reflectors(X).frame()
 
@@ -136,7 +136,7 @@ def householder_inverse(Q: Any) -> np.ndarray:
     return _householder_inverse(as_real_matrices(Q, "Q"))
 
 
-@on_tall("Q")
+@any_shape("Q")
 def _householder_inverse(Q):
     X, tau = factor(Q)
     R = np.diagonal(X, axis1=-2, axis2=-1)

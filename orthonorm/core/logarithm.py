@@ -16,16 +16,17 @@ import scipy.linalg
 
 from .completion import complete
 from .exponential import expm
-from .matrices import H, from_skew_blocks, on_tall, skew_blocks, skew_matrix, skew_part
+from .matrices import H, any_shape
 from .matrix_exp import matrix_exp
 from .orthonormalize import orthonormalize
+from .skew import from_skew_blocks, skew_blocks, skew_matrix, skew_part
 from .spectrum import Spectrum
 
 MOST_STEPS = 100
 ROUNDING = 1e-14  # of the norm of a logarithm, relative
 
 
-@on_tall("Q")
+@any_shape("Q")
 def matrix_exp_inverse(Q):
     r"""Find an unconstrained matrix whose exponential map is a given frame.
 

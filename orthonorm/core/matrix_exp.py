@@ -1,13 +1,13 @@
 r"""The exponential map: :math:`Q = \exp(A)`, first k columns, for a skew-Hermitian A.
 
-A tall X of shape (n, k) stands for the n x n matrix A of :func:`.matrices.skew_blocks`. Since A has
+A tall X of shape (n, k) stands for the n x n matrix A of :func:`.skew.skew_blocks`. Since A has
 rank at most 2k, its exponential acts on the first k columns through a 2k x 2k matrix.
 
 ================================  ====================================================================
 where                             what runs
 ================================  ====================================================================
 n <= 2k                           A itself is exponentiated
-n > 2k                            the 2k x 2k matrix of :func:`.matrices.compressed` is exponentiated
+n > 2k                            the 2k x 2k matrix of :func:`.skew.compressed` is exponentiated
 Frobenius norm above 4 sqrt(2k)   in double precision, whatever the dtype of X: the error of an
                                   exponential grows with the norm
 Frobenius norm above 100          the orthonormal factor of the exponential is returned, which is no
@@ -17,11 +17,12 @@ Frobenius norm above 100          the orthonormal factor of the exponential is r
 import numpy as np
 
 from .exponential import expm
-from .matrices import compressed, on_tall, skew_blocks, sum_of_squares
+from .matrices import any_shape, sum_of_squares
 from .orthonormalize import orthonormalize
+from .skew import compressed, skew_blocks
 
 
-@on_tall("X")
+@any_shape("X")
 def matrix_exp(X):
     r"""Map an unconstrained matrix to an orthonormal frame by the matrix exponential.
 
@@ -47,7 +48,7 @@ def matrix_exp(X):
     Definition: ``expm(A)[:, :k]`` with the n x n matrix A (:func:`.definitions.matrix_exp`). Here a
     matrix of at most 2k rows is exponentiated instead, because A maps the columns of diag(I, P) below
     among themselves: with :math:`\Omega` and B from the lower triangle of X
-    (:func:`.matrices.skew_blocks`),
+    (:func:`.skew.skew_blocks`),
 
     .. math:: Q = \exp\begin{pmatrix} \Omega & -B^H \\ B & 0 \end{pmatrix}
                   \begin{pmatrix} I_k \\ 0 \end{pmatrix}
@@ -91,7 +92,7 @@ def compressed_skew_matrix(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, float
     A : ndarray, shape (..., k + m, k + m), m = min(k, n - k)
         In double precision where it is large.
     P : ndarray, shape (..., n - k, m)
-        Of :func:`.matrices.compressed`.
+        Of :func:`.skew.compressed`.
     norm : float
         The largest Frobenius norm of a matrix of the stack.
 

@@ -1,10 +1,10 @@
 r"""The orthonormal factor of a matrix."""
 import numpy as np
 
-from .matrices import on_tall
+from .matrices import any_shape
 
 
-@on_tall("A")
+@any_shape("A")
 def orthonormalize(A):
     r"""Return the orthonormal factor Q of A = QR, the one with a positive diagonal of R.
 

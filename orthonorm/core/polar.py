@@ -1,10 +1,10 @@
 r"""The polar factor of a matrix: the orthonormal frame that is nearest to it."""
 import numpy as np
 
-from .matrices import on_tall
+from .matrices import any_shape
 
 
-@on_tall("A")
+@any_shape("A")
 def polar(A):
     r"""Return the nearest matrix with orthonormal columns: the unitary factor of A = P M.
 

@@ -19,7 +19,8 @@ import functools
 
 import numpy as np
 
-from .matrices import H, add_to_diagonal, inverse_upper, lapack, mT, tril
+from .inverses import inverse_upper, lapack
+from .matrices import H, add_to_diagonal, mT, tril
 
 
 BLOCK = 64  # columns, or rows
@@ -81,7 +82,7 @@ class CompactWY:
         """Multiply `Z`, of shape (..., m, n), by this product of n = k.
 
         Small real matrices go through LAPACK's ``ormqr``. For others its blocks of reflectors are
-        applied here: its threads, of SciPy's OpenBLAS, would wait for those of NumPy's.
+        applied here, by NumPy's threads (:mod:`.inverses`).
         """
         n, tau = Z.shape[-1], self.tau.astype(Z.dtype, copy=False)
         if n <= BLOCK and Z.dtype.kind != "c":

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .matrices import H, skew_part
+from .matrices import H
+from .skew import skew_part
 
 
 class Spectrum(NamedTuple):

@@ -1,12 +1,12 @@
 r"""Unitary matrices as products of complex reflectors and a diagonal of phases, and back."""
 import numpy as np
 
-from .matrices import on_tall
+from .matrices import any_shape
 from .orthonormalize import orthonormalize
 from .reflectors import CompactWY, reflectors_and_tau
 
 
-@on_tall("X")
+@any_shape("X")
 def unitary_householder(X):
     r"""Map an unconstrained matrix to an orthonormal frame by reflectors and phases.
 
@@ -114,7 +114,7 @@ def phases(X: np.ndarray) -> np.ndarray:
     return np.where(zero, 1, diagonal) / np.where(zero, 1, modulus)
 
 
-@on_tall("Q")
+@any_shape("Q")
 def unitary_householder_inverse(Q):
     r"""Find reflectors and phases of an orthonormal frame: ``unitary_householder`` of them is `Q`.
 

@@ -6,7 +6,7 @@ from autograd.extend import primitive
 
 from ..core.bounds import Bounds, bounds_and_vector, outward
 from ..core.convolution import enclosed_blocks
-from .rules import H, cast, conj, define, namespace, stop_gradient
+from .rules import H, cast, conj, namespace, register, stop_gradient
 
 
 def spectral_norm_bounds(W, n_iterations=10):
@@ -189,4 +189,4 @@ def _tangent(value, W, _, scaled, exponent, direction, dW):
     return cast(np.sum(np.real(conj(gradient) * dW), axis=(-2, -1)), value.dtype)
 
 
-define(_homogeneous, adjoint=_adjoint, tangent=_tangent)
+register(_homogeneous, adjoint=_adjoint, tangent=_tangent)

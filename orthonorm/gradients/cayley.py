@@ -9,12 +9,13 @@ from ..core.cayley import (
     cayley_given, cayley_inverse_of_frame, check_reached, is_large, resolvent, schur_complement,
     square_block,
 )
-from ..core.matrices import as_matrices, inverse_accretive
+from ..core.inverses import inverse_accretive
+from ..core.matrices import as_matrices
 from .completion import check_base, multiply
 from .orthonormalize import orthonormalize
 from .rules import (
-    H, cast, conj, define, double, on_tall, rows, skew_adjoint, skew_blocks, skew_blocks_adjoint,
-    stop_gradient, tril,
+    H, any_shape, cast, conj, double, register, rows, skew_adjoint, skew_blocks,
+    skew_blocks_adjoint, stop_gradient, tril,
 )
 
 
@@ -22,6 +23,7 @@ _cayley = primitive(cayley_given)
 _resolvent = primitive(resolvent)
 
 
+@any_shape
 def cayley(X):
     r"""Differentiable :func:`orthonorm.core.cayley`.
 
@@ -66,10 +68,6 @@ def cayley(X):
     array([[0., 0.],
            [1., 0.]])
     """
-    return on_tall(_cayley_of_tall, X)
-
-
-def _cayley_of_tall(X):
     S = schur_complement(as_matrices(stop_gradient(X), "X"))
     return _cayley(X, S, is_large(S))
 
@@ -109,7 +107,7 @@ def _identity(k, dtype):
     return np.eye(k, dtype=dtype)
 
 
-define(_cayley, adjoint=_cayley_adjoint, tangent=_cayley_tangent)
+register(_cayley, adjoint=_cayley_adjoint, tangent=_cayley_tangent)
 
 
 def _E(X):
@@ -204,12 +202,13 @@ def _base_times_cayley_tangent(P, X, Y, base, dX):
     return base @ Y @ skew_blocks(dX)[0] @ Y
 
 
-define(_base_times_cayley, adjoint=_base_times_cayley_adjoint, tangent=_base_times_cayley_tangent)
+register(_base_times_cayley, adjoint=_base_times_cayley_adjoint, tangent=_base_times_cayley_tangent)
 
 
 _cayley_inverse = primitive(cayley_inverse_of_frame)
 
 
+@any_shape
 def cayley_inverse(Q):
     r"""Differentiable :func:`orthonorm.core.cayley_inverse`.
 
@@ -250,10 +249,6 @@ def cayley_inverse(Q):
     array([[ 0.64],
            [-0.48]])
     """
-    return on_tall(_inverse, Q)
-
-
-def _inverse(Q):
     as_matrices(stop_gradient(Q), "Q")
     frame = orthonormalize(double(Q))
     X = cast(_cayley_inverse(frame), Q.dtype)
@@ -288,4 +283,4 @@ def _halve_diagonal(Omega):
     return tril(Omega) - np.eye(Omega.shape[-1], dtype=Omega.dtype) * Omega / 2
 
 
-define(_cayley_inverse, adjoint=_inverse_adjoint, tangent=_inverse_tangent)
+register(_cayley_inverse, adjoint=_inverse_adjoint, tangent=_inverse_tangent)

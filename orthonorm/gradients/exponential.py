@@ -5,7 +5,7 @@ from autograd.tracer import isbox
 
 from .. import core
 from ..core.exponential import Exponential, as_square
-from .rules import H, block2, define, mT, stop_gradient
+from .rules import H, block2, mT, register, stop_gradient
 
 
 @primitive
@@ -52,7 +52,7 @@ def _second_frechet(A, E, D):
 # L(A, .) is linear, and its adjoint is L(A^H, .) (Al-Mohy & Higham 2009). The second derivative
 # D -> L2(A; E, D) is linear too; its adjoint is L2(A^H; E^H, .), as reversing the words of the power
 # series of the exponential shows.
-define(
+register(
     _expm,
     adjoint=lambda F, A, exponential, Fbar: frechet_adjoint(A, exponential, Fbar),
     tangent=lambda F, A, exponential, dA: frechet(A, exponential, dA),

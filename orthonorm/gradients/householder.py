@@ -10,7 +10,7 @@ from ..core.householder import as_real_matrices, product_of_reflectors
 from ..core.reflectors import triangle
 from .completion import check_base
 from .orthonormalize import orthonormalize
-from .rules import cast, define, mT, on_tall, rows, stop_gradient, tril, triu
+from .rules import any_shape, cast, mT, register, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint
 
 LONG = 2 / 300**2  # tau of a reflector of norm 300
@@ -21,6 +21,7 @@ def _householder(X, product):
     return product.frame()
 
 
+@any_shape
 def householder(X):
     r"""Differentiable :func:`orthonorm.core.householder`.
 
@@ -70,10 +71,6 @@ def householder(X):
     array([[0.],
            [2.]])
     """
-    return on_tall(_householder_of_tall, X)
-
-
-def _householder_of_tall(X):
     return _householder(X, _product_of_reflectors(X))
 
 
@@ -136,7 +133,7 @@ def _householder_tangent(Q, X, product, dX):
     return -(dV @ W + V @ dW) * product.signs[..., None, :]
 
 
-define(_householder, adjoint=_householder_adjoint, tangent=_householder_tangent)
+register(_householder, adjoint=_householder_adjoint, tangent=_householder_tangent)
 
 
 def base_times_householder(base, X):
@@ -168,7 +165,7 @@ def _base_times_householder(X, product, base):
     return product.multiply_from_right(base)
 
 
-define(
+register(
     _base_times_householder,
     adjoint=lambda Q, X, product, base, Qbar: _householder_adjoint(Q, X, product, Qbar, base),
     tangent=lambda Q, X, product, base, dX: base @ _householder_tangent(Q, X, product, dX),
@@ -266,4 +263,4 @@ def _reflectors_tangent(X, Q, dQ):
     return tril(N - V @ triu(K), -1)
 
 
-define(_reflectors_of_frame, adjoint=_reflectors_adjoint, tangent=_reflectors_tangent)
+register(_reflectors_of_frame, adjoint=_reflectors_adjoint, tangent=_reflectors_tangent)

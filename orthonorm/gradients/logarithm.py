@@ -6,12 +6,13 @@ from ..core.logarithm import logarithm, logarithm_adjoint, logarithm_tangent
 from ..core.matrices import as_matrices
 from .matrix_exp import exponential_of, matrix_exp_adjoint, matrix_exp_tangent
 from .orthonormalize import orthonormalize
-from .rules import cast, conj, define, double, on_tall, stop_gradient
+from .rules import any_shape, cast, conj, double, register, stop_gradient
 
 
 _logarithm = primitive(logarithm)
 
 
+@any_shape
 def matrix_exp_inverse(Q):
     r"""Differentiable :func:`orthonorm.core.matrix_exp_inverse`.
 
@@ -54,10 +55,6 @@ def matrix_exp_inverse(Q):
     array([[-0.4794,  0.    ],
            [ 0.8776,  0.    ]])
     """
-    return on_tall(_inverse, Q)
-
-
-def _inverse(Q):
     as_matrices(stop_gradient(Q), "Q")
     frame = orthonormalize(double(Q))
     return cast(_logarithm(frame), Q.dtype)
@@ -81,7 +78,7 @@ def _normal(X, Y):
     return _adjoint(X, _derivative(X, Y))
 
 
-define(
+register(
     _logarithm,
     adjoint=lambda X, Q, Xbar: _derivative(X, _solve_normal(X, Xbar)),
     tangent=lambda X, Q, dQ: _solve_normal(X, _adjoint(X, dQ)),

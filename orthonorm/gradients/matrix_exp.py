@@ -8,11 +8,12 @@ from ..core.matrices import as_matrices
 from ..core.matrix_exp import compressed_skew_matrix, first_columns
 from .exponential import expm, expm_frechet, frechet, frechet_adjoint
 from .rules import (
-    H, block2, cast, columns, define, on_tall, rows, skew_adjoint, skew_blocks, skew_blocks_adjoint,
-    stop_gradient,
+    H, any_shape, block2, cast, columns, register, rows, skew_adjoint, skew_blocks,
+    skew_blocks_adjoint, stop_gradient,
 )
 
 
+@any_shape
 def matrix_exp(X):
     r"""Differentiable :func:`orthonorm.core.matrix_exp`.
 
@@ -59,10 +60,6 @@ def matrix_exp(X):
     array([[0., 0.],
            [1., 0.]])
     """
-    return on_tall(_matrix_exp_of_tall, X)
-
-
-def _matrix_exp_of_tall(X):
     return _matrix_exp(X, *exponential_of(as_matrices(stop_gradient(X), "X")))
 
 
@@ -165,4 +162,4 @@ def _pad_columns(A, m):
     return columns(A, np.zeros((*A.shape[:-1], m - A.shape[-1]), A.dtype)) if A.shape[-1] < m else A
 
 
-define(_matrix_exp, adjoint=matrix_exp_adjoint, tangent=matrix_exp_tangent)
+register(_matrix_exp, adjoint=matrix_exp_adjoint, tangent=matrix_exp_tangent)

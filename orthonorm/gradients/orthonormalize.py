@@ -3,13 +3,14 @@ import autograd.numpy as np
 from autograd.extend import primitive
 
 from .. import core
-from .rules import H, define, on_tall, stop_gradient, tril
+from .rules import H, any_shape, register, stop_gradient, tril
 from .triangular import solve_upper, solve_upper_adjoint
 
 
 _orthonormalize = primitive(core.orthonormalize)
 
 
+@any_shape
 def orthonormalize(A):
     r"""Differentiable :func:`orthonorm.core.orthonormalize`.
 
@@ -57,7 +58,7 @@ def orthonormalize(A):
     array([[ 0.128],
            [-0.096]])
     """
-    return on_tall(_orthonormalize, A)
+    return _orthonormalize(A)
 
 
 def _real_diagonal(Z):
@@ -86,4 +87,4 @@ def _orthonormalize_tangent(Q, A, dA):
     return N - Q @ (np.triu(C, 1) + H(tril(C, -1)) + _real_diagonal(C))
 
 
-define(_orthonormalize, adjoint=_orthonormalize_adjoint, tangent=_orthonormalize_tangent)
+register(_orthonormalize, adjoint=_orthonormalize_adjoint, tangent=_orthonormalize_tangent)

@@ -3,12 +3,13 @@ import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
 from .. import core
-from .rules import H, conj, define, on_tall, rows
+from .rules import H, any_shape, conj, register, rows
 
 
 _polar = primitive(core.polar)
 
 
+@any_shape
 def polar(A):
     r"""Differentiable :func:`orthonorm.core.polar`.
 
@@ -59,7 +60,7 @@ def polar(A):
     array([[ 0.128],
            [-0.096]])
     """
-    return on_tall(_polar, A)
+    return _polar(A)
 
 
 def _derivative(P, A, dA):
@@ -72,7 +73,7 @@ def _derivative(P, A, dA):
     return P @ X[..., :k, :] + X[..., k:, :]
 
 
-define(_polar, adjoint=_derivative, tangent=_derivative)
+register(_polar, adjoint=_derivative, tangent=_derivative)
 
 
 @primitive

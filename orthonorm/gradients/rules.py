@@ -1,8 +1,10 @@
 r"""What the rules are written with: registration, and a few differentiable matrix operations.
 
-``mT``, ``H``, ``tril``, ``skew_blocks`` and ``on_tall`` do what their namesakes in
-:mod:`orthonorm.core.matrices` do, for tracers too.
+``mT``, ``H``, ``tril``, ``any_shape`` and ``skew_blocks`` do what their namesakes in
+:mod:`orthonorm.core.matrices` and :mod:`orthonorm.core.skew` do, for tracers too.
 """
+import functools
+
 import autograd.numpy
 import numpy
 from autograd.extend import defjvp, defvjp, primitive
@@ -96,7 +98,7 @@ defvjp(_cast, lambda ans, x, dtype: lambda g: cast(g, x.dtype), argnums=(0,))
 defjvp(_cast, lambda g, ans, x, dtype: cast(g, ans.dtype), argnums=(0,))
 
 
-def define(fun, *, adjoint, tangent):
+def register(fun, *, adjoint, tangent):
     """Register the two rules of a primitive of one array, and constants computed from it.
 
     Parameters
@@ -114,15 +116,18 @@ def define(fun, *, adjoint, tangent):
         cast(tangent(Q, X, *constants, cast(dX, X.dtype)), Q.dtype)), argnums=(0,))
 
 
-def on_tall(tall_map, X):
-    """Apply a primitive of tall matrices to a wide one by ``f(X) = f(X^T)^T``."""
-    shape = numpy.shape(X)
-    wide = len(shape) >= 2 and shape[-2] < shape[-1]
-    return mT(tall_map(mT(X))) if wide else tall_map(X)
+def any_shape(tall_map):
+    """Extend a function of tall matrices to wide ones: f(X) = f(X^T)^T."""
+    @functools.wraps(tall_map)
+    def of_any_shape(X):
+        shape = numpy.shape(X)
+        wide = len(shape) >= 2 and shape[-2] < shape[-1]
+        return mT(tall_map(mT(X))) if wide else tall_map(X)
+    return of_any_shape
 
 
 def skew_blocks(X):
-    """Split the lower triangle of a tall X as :func:`orthonorm.core.matrices.skew_blocks` does."""
+    """Split the lower triangle of a tall X as :func:`orthonorm.core.skew.skew_blocks` does."""
     k = X.shape[-1]
     L1 = tril(X[..., :k, :])
     return L1 - H(L1), X[..., k:, :]

@@ -8,7 +8,7 @@ from scipy.linalg import get_blas_funcs
 
 from .. import core
 from ..core.spectral import as_triple, estimate_sigma, power_of_two
-from .rules import conj, define, namespace, stop_gradient
+from .rules import conj, namespace, register, stop_gradient
 
 
 def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
@@ -130,10 +130,9 @@ def _spectral_adjoint(P, W, u, v, sigma, Pbar):
 
 
 def _add_outer(A, x, y):
-    """Add the matrix x y^T: in place, by one pass of BLAS, where nothing is traced.
+    """Add the matrix x y^T: where nothing is traced in place, in pieces too small for BLAS's threads.
 
-    The pass is made in pieces that are too small for OpenBLAS to use threads: those of SciPy's OpenBLAS
-    would wait for those of NumPy's, which stay busy for a while after a product.
+    (:mod:`orthonorm.core.inverses` says why.)
     """
     if isbox(A) or isbox(x):
         return A + x[:, None] * y
@@ -153,4 +152,4 @@ def _spectral_tangent(P, W, u, v, sigma, dW):
     return (dW - (conj(u) @ (dW @ v)) * P) / _sigma(W, u, v, sigma)
 
 
-define(_divide, adjoint=_spectral_adjoint, tangent=_spectral_tangent)
+register(_divide, adjoint=_spectral_adjoint, tangent=_spectral_tangent)

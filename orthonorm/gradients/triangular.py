@@ -2,7 +2,7 @@ r"""Triangular systems, which the Householder and QR rules solve."""
 import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
-from ..core.matrices import solve_upper as core_solve_upper
+from ..core.inverses import solve_upper as core_solve_upper
 from .rules import H, conj
 
 

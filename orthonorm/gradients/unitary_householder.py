@@ -8,7 +8,7 @@ from ..core.unitary_householder import phases as core_phases
 from ..core.unitary_householder import product_of_reflectors as core_product
 from .householder import half
 from .orthonormalize import orthonormalize
-from .rules import H, conj, define, on_tall, rows, stop_gradient, tril
+from .rules import H, any_shape, conj, register, rows, stop_gradient, tril
 from .triangular import solve_upper, solve_upper_adjoint
 
 
@@ -16,6 +16,7 @@ phases = primitive(core_phases)
 product_of_reflectors = primitive(core_product)
 
 
+@any_shape
 def unitary_householder(X):
     r"""Differentiable :func:`orthonorm.core.unitary_householder`.
 
@@ -49,9 +50,10 @@ def unitary_householder(X):
     array([[0.+0.5j]])
     """
     check_diagonal(as_matrices(stop_gradient(X), "X"))
-    return on_tall(lambda X: product_of_reflectors(X) * phases(X), X)
+    return product_of_reflectors(X) * phases(X)
 
 
+@any_shape
 def unitary_householder_inverse(Q):
     r"""Differentiable :func:`orthonorm.core.unitary_householder_inverse`.
 
@@ -82,10 +84,6 @@ def unitary_householder_inverse(Q):
     >>> jacobian(unitary_householder_inverse)(np.array([[0.6], [0.8]]))[1, 0, :, 0].round(12)
     array([-0.5  ,  0.375])
     """
-    return on_tall(_inverse, Q)
-
-
-def _inverse(Q):
     as_matrices(stop_gradient(Q), "Q")
     S = orthonormalize(Q)
     columns = [S[..., :0]]
@@ -121,7 +119,7 @@ def _product_tangent(P, X, dX):
     return -(dV @ W + V @ dW)
 
 
-define(product_of_reflectors, adjoint=_product_adjoint, tangent=_product_tangent)
+register(product_of_reflectors, adjoint=_product_adjoint, tangent=_product_tangent)
 
 
 def _identity(X):
@@ -142,7 +140,7 @@ def _turn(d, x, dx):
     return 1j * d * np.imag(conj(d) * dx) / modulus
 
 
-define(
+register(
     phases,
     adjoint=lambda d, X, dbar: _identity(X) * _turn(d, _diagonal(X), dbar),
     tangent=lambda d, X, dX: _turn(d, _diagonal(X), _diagonal(dX)),

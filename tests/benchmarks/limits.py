@@ -13,7 +13,7 @@ import scipy.linalg
 
 from orthonorm import nn
 from orthonorm.core.householder import product_of_reflectors
-from orthonorm.core.matrices import inverse, lapack
+from orthonorm.core.inverses import inverse, lapack
 from orthonorm.func import value_and_grad
 
 from .cells import DTYPES, Cell, arrays

@@ -1,13 +1,10 @@
-import itertools
-
 import numpy as np
 import pytest
 
 from orthonorm.core import matrix_exp
-from orthonorm.core.matrices import skew_matrix
 from tests import truth
 from tests.helpers import (
-    DTYPES, SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample,
+    SHAPES, assert_identical, assert_within, dtypes, eps, gram_error, peak_memory, sample,
     shapes, skew_norm,
 )
 
@@ -104,15 +101,6 @@ def test_stack_of_very_different_norms(dtype):
         for Q, x in zip(matrix_exp(X), X):
             tolerance = 4 * shape[0] * eps(dtype) * max(1, skew_norm(x))
             assert truth.error(Q, truth.matrix_exp(x)) <= tolerance
-
-
-def test_skew_matrix_is_skew():
-    for dtype, (n, k) in itertools.product(DTYPES, [(4, 4), (5, 2)]):
-        Omega = sample((k, k), dtype)
-        Omega = Omega - Omega.conj().T
-        A = skew_matrix(Omega, sample((n - k, k), dtype))
-        assert A.shape == (n, n) and A.dtype == dtype
-        assert_identical(A, -A.conj().T)
 
 
 @dtypes

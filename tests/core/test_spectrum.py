@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from orthonorm.core.exponential import expm
-from orthonorm.core.matrices import skew_part
+from orthonorm.core.skew import skew_part
 from orthonorm.core.spectrum import Spectrum
 from tests.helpers import H, assert_within, sample
 
