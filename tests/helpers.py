@@ -38,7 +38,7 @@ def sample(shape, dtype=np.float64, seed=0, scale=1.0):
 
 
 def with_signs(X, seed=0):
-    """Return X with a diagonal of random 1s and -1s, the input that the Householder map expects."""
+    """Return X with a diagonal of random 1s and -1s, far from where signs and phases jump."""
     X = X.copy()
     diagonal = range(min(X.shape[-2:]))
     size = X.shape[:-2] + (len(diagonal),)

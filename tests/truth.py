@@ -60,7 +60,7 @@ def householder(X):
         for i in range(j + 1, X.rows):
             v[i] = X[i, j]
         Q = Q - 2 / (v.T * v)[0] * (Q * v) * v.T
-    signs = mpmath.diag([-1 if X[j, j] < 0 else 1 for j in range(X.cols)])
+    signs = mpmath.diag([-1 if X[j, j] < 0 else 1 for j in range(X.cols)])  # there is no -0 here
     return first_columns(Q, X.cols) * signs
 
 

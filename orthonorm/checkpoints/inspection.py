@@ -162,6 +162,8 @@ def _parametrized(row: Row, parts: Arrays, orthogonal_map: str | None) -> Row:
 def _check_step(row: Row, step: Step) -> None:
     if step.kind == "orthogonal":
         _warn_of_orthogonality(row, "the weight")
+    if step.signs is not None:
+        _warn_of_signs(row, step.signs)
     if step.zero_slices:
         row.warnings.append(f"{step.zero_slices} slices of original1 are zero and have no direction: "
                             "PyTorch's weight is NaN there")
@@ -177,6 +179,18 @@ def _check_step(row: Row, step: Step) -> None:
     elif abs(1 / largest - 1) > LARGEST_ESTIMATE_ERROR:
         row.warnings.append(f"the estimate of the norm is off by {abs(1 / largest - 1):.1%}: it is "
                             f"{estimate:.5g}, the norm {norm:.5g}")
+
+
+def _warn_of_signs(row: Row, signs: np.ndarray) -> None:
+    changed = np.count_nonzero(np.abs(signs) != 1)
+    if not changed:
+        return
+    line = "rows" if row.shape[-2] < row.shape[-1] else "columns"
+    warning = (f"{changed} of the {signs.size} signs on the diagonal of original are not 1 or -1, as "
+               "after weight decay or averaging: the weight is orthogonal here, where only the sign of "
+               f"each is read, but PyTorch multiplies the {line} by their integer parts")
+    zero = np.count_nonzero(np.abs(signs) < 1)
+    row.warnings.append(f"{warning}, and makes {zero} {line} zero" if zero else warning)
 
 
 def _spectrum(matrices: np.ndarray) -> Spectrum:

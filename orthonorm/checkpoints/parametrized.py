@@ -20,6 +20,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from ..core.matrices import check_finite
 from ..core.spectral import estimate_sigma
 from ..nn.module import Module
 from ..nn.parameter import Parameter
@@ -53,6 +54,8 @@ class Step:
         Of spectral_norm, :math:`|u^H W v|`, by which it divided.
     zero_slices : int
         Of weight_norm, how many slices have no direction. PyTorch makes NaN of them.
+    signs : ndarray or None
+        Of the map "householder", the diagonal of ``original``, of which only the signs matter here.
     """
 
     kind: str
@@ -61,6 +64,7 @@ class Step:
     matrices: np.ndarray
     estimate: float | None = None
     zero_slices: int = 0
+    signs: np.ndarray | None = None
 
 
 def grouped(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Arrays]:
@@ -176,12 +180,20 @@ def _step(X: np.ndarray, buffers: Arrays, orthogonal_map: str | None) -> Step:
                        "your own: if it is orthogonal, say so with --orthogonal-map")
 
 
-def _computed(register: Callable[[Module], Any], start: np.ndarray, entries: Arrays) -> np.ndarray:
-    """Let the package itself compute a weight from the entries of a state dict."""
+def _computed(register: Callable[[Module], Any], start: np.ndarray, entries: Arrays,
+              base: np.ndarray | None = None) -> np.ndarray:
+    """Let the package itself compute a weight from the entries of a state dict.
+
+    The base is taken as it is, however far it is from orthogonal: that is to be examined.
+    """
     module = Module()
     module.weight = Parameter(start)
     register(module.eval())
-    module.load_state_dict({f"parametrizations.weight.{key}": x for key, x in entries.items()})
+    if base is not None:
+        buffers = module.parametrizations.weight[0]._buffers
+        buffers["base"] = check_finite(base, "base").astype(buffers["base"].dtype)
+    module.load_state_dict({f"parametrizations.weight.{key}": x for key, x in entries.items()},
+                           strict=base is None)
     return np.array(module.weight)
 
 
@@ -189,12 +201,10 @@ def _orthogonal(X: np.ndarray, orthogonal_map: str | None, base: np.ndarray | No
     if X.ndim < 2:
         raise CheckpointError(f"original has the shape {X.shape}, which is no matrix's")
     *batch, n, k = X.shape
-    entries = {"original": X}
     if base is not None:
         # Of the base, PyTorch stores all columns; the first k, which are enough, are another form.
         if base.shape not in ((*batch, max(n, k), columns) for columns in (max(n, k), min(n, k))):
             raise CheckpointError(f"a base of the shape {base.shape} does not fit {X.shape}")
-        entries["0.base"] = base
     orthogonal_map = orthogonal_map or (
         "matrix_exp" if n == k or np.iscomplexobj(X) else "householder")
 
@@ -203,8 +213,9 @@ def _orthogonal(X: np.ndarray, orthogonal_map: str | None, base: np.ndarray | No
                                     use_trivialization=base is not None, rng=0)
 
     start = np.broadcast_to(np.eye(n, k, dtype=X.dtype), X.shape)
-    weight = _computed(register, start, entries)
-    return Step("orthogonal", orthogonal_map, weight, weight)
+    weight = _computed(register, start, {"original": X}, base)
+    signs = np.diagonal(X, axis1=-2, axis2=-1) if orthogonal_map == "householder" else None
+    return Step("orthogonal", orthogonal_map, weight, weight, signs=signs)
 
 
 def _spectral_norm(X: np.ndarray, _u: np.ndarray, _v: np.ndarray) -> Step:

@@ -14,13 +14,13 @@ def householder(X: Any) -> np.ndarray:
     ----------
     X : array_like, shape (..., n, k)
         float32 or float64. The entries below the diagonal are the reflectors (right of it where
-        n < k), the diagonal holds the signs of the columns; the rest is not read.
+        n < k), those on it have the signs of the columns, their size does not matter; the rest is not
+        read.
 
     Returns
     -------
     ndarray, shape (..., n, k)
-        Of the dtype of `X`. Where the diagonal of `X` is 1s and -1s it has orthonormal columns if
-        n >= k, orthonormal rows if n < k.
+        Of the dtype of `X`; orthonormal columns where n >= k, orthonormal rows where n < k.
 
     Raises
     ------
@@ -40,8 +40,11 @@ def householder(X: Any) -> np.ndarray:
               T^{-1} = \operatorname{triu}(V^T V, 1) + \tfrac12 \operatorname{diag}(V^T V),
 
     two matrix products and a triangular solve: the compact WY form [1]_, with T as in [2]_, called
-    CWY in [3]_. As in PyTorch, :math:`d` is the integer part of the diagonal of X. A wide X is
-    handled on its transpose.
+    CWY in [3]_. A wide X is handled on its transpose.
+
+    :math:`d_j` is -1 where the sign bit of :math:`x_{jj}` is set, -0.0 included, and 1 elsewhere.
+    PyTorch takes the integer part of :math:`x_{jj}`: the same at 1 and -1, but 0, and a column of
+    zeros, where weight decay has made -0.99999 of -1.
 
     References
     ----------
@@ -78,7 +81,7 @@ def _householder(X):
 
 
 def product_of_reflectors(X: np.ndarray) -> CompactWY:
-    r"""Read the reflectors below the diagonal of `X` and the signs on it.
+    r"""Read the reflectors below the diagonal of `X` and the signs of what is on it.
 
     Parameters
     ----------
@@ -95,7 +98,7 @@ def product_of_reflectors(X: np.ndarray) -> CompactWY:
         If the squared norm of a reflector is not finite.
     """
     V, tau = reflectors_and_tau(X)
-    return CompactWY(V, tau, np.trunc(np.diagonal(X, axis1=-2, axis2=-1)))
+    return CompactWY(V, tau, np.copysign(1, np.diagonal(X, axis1=-2, axis2=-1)))
 
 
 def householder_inverse(Q: Any) -> np.ndarray:

@@ -37,8 +37,7 @@ def unitary_householder(X):
     .. math:: Q = \prod_{j=1}^k \left(I - \frac{2}{\|v_j\|^2} v_j v_j^H\right) E
                   \operatorname{diag}(d), \qquad d_j = \frac{x_{jj}}{|x_{jj}|},
 
-    computed in blocks as in :func:`orthonorm.core.householder`, which this is for a real X with a
-    diagonal of 1s and -1s.
+    computed in blocks as in :func:`orthonorm.core.householder`, which this is for a real X.
 
     PyTorch refuses complex matrices for its map, and so does ours, because reflectors alone do not
     reach every unitary matrix: below the diagonal there are :math:`n (n - 1)` real numbers, and the
@@ -108,10 +107,14 @@ def phases(X: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (..., 1, k)
     """
-    diagonal = np.diagonal(X, axis1=-2, axis2=-1)[..., None, :]
-    modulus = np.abs(diagonal)
-    zero = modulus == 0
-    return np.where(zero, 1, diagonal) / np.where(zero, 1, modulus)
+    x = np.diagonal(X, axis1=-2, axis2=-1)[..., None, :]
+    x = np.where(x == 0, 1, x)
+    if x.dtype.kind != "c":
+        return np.sign(x)
+    # The modulus of a subnormal number is inaccurate, that of a huge one infinite.
+    largest = np.maximum(np.abs(x.real), np.abs(x.imag))
+    x = x.real / largest + 1j * (x.imag / largest)
+    return x / np.abs(x)
 
 
 @any_shape("Q")

@@ -3,7 +3,7 @@ r"""The core maps as autograd primitives: their values, and how they are differe
 Every name here is a function of :mod:`orthonorm.core` that `autograd
 <https://github.com/HIPS/autograd>`_ can differentiate, in reverse and in forward mode, to any
 order, or :func:`stop_gradient`. Of core there lack only the functions that nothing is differentiated
-through: random frames, completions, and the dense matrix and all the singular values of a convolution.
+through: random frames, completions, coefficients of polynomials, and the dense matrix and all the singular values of a convolution.
 For each map f there are two rules, with their derivations:
 
 * the *tangent* :math:`\dot Q = Df(X)[\dot X]`, for forward mode;
@@ -22,12 +22,14 @@ PyTorch's.
 A dot over a name stands for a tangent, a bar for an adjoint; in the code they are ``dQ`` and
 ``Qbar``.
 """
+from ..core.newton_schulz import polynomial_gain
 from .bounds import circular_convolution_norm_bounds, spectral_norm_bounds
 from .cayley import cayley, cayley_inverse
 from .exponential import expm, expm_frechet
 from .householder import householder, householder_inverse
 from .logarithm import matrix_exp_inverse
 from .matrix_exp import matrix_exp
+from .newton_schulz import newton_schulz
 from .orthonormalize import orthonormalize
 from .polar import polar
 from .rules import stop_gradient
@@ -36,7 +38,7 @@ from .unitary_householder import unitary_householder, unitary_householder_invers
 
 __all__ = [
     "cayley", "cayley_inverse", "circular_convolution_norm_bounds", "expm", "expm_frechet",
-    "householder", "householder_inverse", "matrix_exp", "matrix_exp_inverse", "orthonormalize",
-    "polar", "power_iteration", "spectral_norm_bounds", "spectral_normalize", "stop_gradient",
+    "householder", "householder_inverse", "matrix_exp", "matrix_exp_inverse", "newton_schulz",
+    "orthonormalize", "polar", "polynomial_gain", "power_iteration", "spectral_norm_bounds", "spectral_normalize", "stop_gradient",
     "unitary_householder", "unitary_householder_inverse",
 ]

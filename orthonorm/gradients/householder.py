@@ -28,7 +28,7 @@ def householder(X):
     Parameters
     ----------
     X : array or autograd tracer, shape (..., n, k)
-        Real. No gradient flows to its diagonal, the signs.
+        Real. No gradient flows to its diagonal, which only its signs are read of.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def householder(X):
     .. math:: \bar W = -V^T G, \quad R = -T^T \bar W, \quad C = \operatorname{half}(R W^T), \quad
               \bar V = V (C + C^T) - G W^T - \begin{pmatrix} R^T \\ 0 \end{pmatrix}.
 
-    Where Q is square and its signs are 1 or -1, fewer products do. Every change of the orthogonal
+    Where Q is square, fewer products do. Every change of the orthogonal
     :math:`P = I - V T V^T` is P times a skew matrix, so that the gradient depends on G by
     :math:`K = P^T G - G^T P` only. :math:`T^{-1} + T^{-T} = V^T V` makes :math:`A = V T^T` equal to
     :math:`-P^T V T`, and with it the terms above become
@@ -108,7 +108,7 @@ def _householder_adjoint(Q, X, product, Qbar, base=None):
     V, T = _factors(X, product)
     n, k = X.shape[-2:]
     d = product.signs[..., None, :]
-    if n == k and V.dtype == Q.dtype and (np.abs(d) == 1).all():
+    if n == k and V.dtype == Q.dtype:
         N = mT(Q) @ Qbar
         K = (N - mT(N)) * (mT(d) * d)
         A = V @ mT(T)

@@ -122,7 +122,7 @@ def _cayley_difference(a: np.ndarray, b: np.ndarray, arithmetic: Any) -> np.ndar
 def _householder(X: np.ndarray, C: np.ndarray) -> Truth:
     n, k = X.shape
     E = np.eye(n, k).astype(X.dtype)
-    signs = np.trunc(np.diagonal(X).astype(float))
+    signs = np.copysign(1, np.diagonal(X).astype(float))
     V = np.tril(X, -1) + E
     squares = (V * V).sum(axis=0)
 

@@ -242,9 +242,15 @@ WRONG = {
         orthogonal_state(**{BASE: with_entry(np.eye(5), (4, 4), 1 + 1e-13), ORIGINAL: -np.eye(5, 3)}),
         [f"{BASE}: base should be orthogonal, and its orthogonality error is 2.0e-13"]),
     "householder's signs decayed": (
-        orthogonal_state(**{ORIGINAL: -0.99 * np.eye(5, 3)}),
-        ["weight: the weight should be orthogonal, and its orthogonality error is 1.0e+00",
-         "weight: 3 of 3 columns are zero"]),
+        orthogonal_state(**{ORIGINAL: -0.99999 * np.eye(5, 3)}),
+        ["weight: 3 of the 3 signs on the diagonal of original are not 1 or -1, as after weight decay "
+         "or averaging: the weight is orthogonal here, where only the sign of each is read, but "
+         "PyTorch multiplies the columns by their integer parts, and makes 3 columns zero"]),
+    "householder's signs of a wide weight": (
+        {ORIGINAL: np.diag([-2.5, 1, -1])[:, [0, 1, 2, 1]], BASE: np.eye(4)},
+        ["weight: 1 of the 3 signs on the diagonal of original are not 1 or -1, as after weight decay "
+         "or averaging: the weight is orthogonal here, where only the sign of each is read, but "
+         "PyTorch multiplies the rows by their integer parts"]),
     "high estimate": (
         spectral_state(1.02),
         ["weight: the estimate of the norm is off by 2.0%: it is 2.04, the norm 2"]),

@@ -88,13 +88,6 @@ def circular_upper_bound(shape, dtype):
     return lambda W: gradients.circular_convolution_norm_bounds(W, 4, 2).upper
 
 
-def strictly_lower(X):
-    """Mark the entries that the Householder map is differentiable in: below (right of) the diagonal."""
-    tall = X.shape[-2] >= X.shape[-1]
-    mask = np.tri(*X.shape[-2:], -1, dtype=bool) if tall else np.tri(*X.shape[:-3:-1], -1, dtype=bool).T
-    return np.broadcast_to(mask, X.shape)
-
-
 # name: (function maker, point maker, shapes, real only)
 TABLE = {
     "matrix_exp": (lambda shape, dtype: gradients.matrix_exp, sample, SHAPES + BATCHES, False),
@@ -132,16 +125,12 @@ TABLE = {
 }
 
 
-FIXED_DIAGONAL = ("householder", "base_times_householder")
-
-
 class Case:
-    """A function, a point, and which entries of the point may move (all, where free is None)."""
+    """A function and a point."""
 
     def __init__(self, name, shape, dtype):
         make, point, _, _ = TABLE[name]
         self.f, self.X = make(shape, dtype), point(shape, dtype)
-        self.free = strictly_lower(self.X) if name in FIXED_DIAGONAL else None
 
 
 def cases(names=TABLE, dtypes=(REAL, COMPLEX)):

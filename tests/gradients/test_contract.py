@@ -11,7 +11,7 @@ from orthonorm.gradients.householder import base_times_householder
 from tests.differences import CHECKS, against, close, gradient, real_inner, single
 from tests.gradients.cases import COMPLEX, REAL, TABLE, Case, well_conditioned
 from tests.helpers import (
-    DTYPES, EMPTY_SHAPES, assert_within, eps, is_complex, sample, with_signs,
+    DTYPES, EMPTY_SHAPES, assert_identical, assert_within, eps, is_complex, sample, with_signs,
 )
 
 ONE_ARRAY = ["matrix_exp", "cayley", "householder", "householder_inverse", "orthonormalize", "polar",
@@ -85,14 +85,16 @@ def householder_times_a_matrix(X):
 @pytest.mark.parametrize("shape, function", [
     *((shape, gradients.householder) for shape in ((4, 4), (5, 3), (2, 5))),
     ((4, 4), householder_times_a_matrix)], ids=lambda x: getattr(x, "__name__", str(x)))
-def test_the_integers_on_the_diagonal_multiply_the_derivatives_of_householder(shape, function):
-    """PyTorch multiplies the columns by the integer part of the diagonal, whatever it is."""
-    X, C = sample(shape, REAL), sample(shape, REAL, 1)
-    unit, double = (X * (1 - np.eye(*shape)) + d * np.eye(*shape) for d in (1, 2))
+@pytest.mark.parametrize("size", [0, 1e-300, 0.99999, 2, 1e300])
+def test_only_the_sign_bits_of_the_diagonal_matter_to_the_derivatives(shape, function, size):
+    """PyTorch multiplies by the integer part, which is 0 once weight decay has made -0.99999 of -1."""
+    X, C = with_signs(sample(shape, REAL)), sample(shape, REAL, 1)
+    other = X * (1 - np.eye(*shape)) + size * X * np.eye(*shape)
     gradient_at = grad(lambda X: np.sum(C * function(X)))
-    assert_within(gradient_at(double), 2 * gradient_at(unit), 1e-13)
+    assert_identical(gradient_at(other), gradient_at(X))
+    assert np.any(gradient_at(X))
     tangent_at = make_jvp(function)
-    assert_within(tangent_at(double)(C)[1], 2 * tangent_at(unit)(C)[1], 1e-13)
+    assert_identical(tangent_at(other)(C)[1], tangent_at(X)(C)[1])
 
 
 @pytest.mark.parametrize("name", ["matrix_exp", "cayley"])

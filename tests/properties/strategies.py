@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from tests.helpers import DTYPES, REAL, is_complex, layouts, with_signs
+from tests.helpers import DTYPES, REAL, is_complex, layouts
 
 MORE = "EXAMPLES" in os.environ
 examples = settings(
@@ -31,8 +31,6 @@ def matrices(draw, name="", exponent=None, largest=64, kinds=KINDS):
     X *= dtype(10) ** dtype(draw(scales)).real
     if draw(st.booleans()) and exponent is None:  # columns of other scales, not larger
         X *= (10.0 ** -np.random.default_rng(0).uniform(0, 10, shape[-1])).astype(dtype)
-    if name == "householder":
-        X = with_signs(X)
     return draw(laid_out(X))
 
 

@@ -35,9 +35,6 @@ def moved(shape, orthogonal_map, dtype=np.float64, seed=0):
     module = orthogonal(Holder(sample(shape, dtype, seed)), "weight", orthogonal_map)
     original = module.parametrizations.weight.original
     original += 0.3 * sample(shape, dtype, seed + 1)
-    if orthogonal_map == "householder":
-        i = np.arange(min(shape[-2:]))
-        original[..., i, i] = -1
     return module
 
 

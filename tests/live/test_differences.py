@@ -1,0 +1,43 @@
+"""Where this package differs from PyTorch on purpose: what PyTorch itself does there."""
+import numpy as np
+import torch
+
+from orthonorm import nn, optim
+from orthonorm.checkpoints.inspection import examine, warnings
+from orthonorm.nn.utils.parametrizations import orthogonal
+
+ORIGINAL = "parametrizations.weight.original"
+
+
+def test_one_step_of_weight_decay_makes_pytorchs_weight_zero_and_ours_stays():
+    theirs = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(2, 3))
+    ours = orthogonal(nn.Linear(2, 3, dtype=np.float32, rng=0))
+    ours.load_state_dict(theirs.state_dict())
+    before = ours.weight
+    assert np.abs(before - theirs.weight.detach().numpy()).max() < 1e-6
+
+    theirs(torch.zeros(1, 2)).sum().backward()
+    torch.optim.AdamW(theirs.parameters()).step()
+    optim.AdamW(ours.named_parameters()).step({name: np.zeros_like(p.data)
+                                               for name, p in ours.named_parameters()})
+    original = theirs.parametrizations.weight.original.detach().numpy()
+    assert np.array_equal(original, ours.parametrizations.weight.original)
+    assert not theirs.weight.detach().numpy().any()
+    assert np.array_equal(ours.weight, before)
+
+
+def test_pytorch_takes_the_integer_part_of_the_diagonal_as_inspect_says():
+    theirs = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 4))
+    with torch.no_grad():
+        theirs.parametrizations.weight.original[range(3), range(3)] = torch.tensor([-2.5, 0.9, 1.0])
+    state = {key: x.numpy() for key, x in theirs.state_dict().items()}
+    ours = orthogonal(nn.Linear(3, 4, dtype=np.float32))
+    ours.load_state_dict(state)
+    expected = ours.weight * np.array([2, 0, 1])
+    assert np.abs(theirs.weight.detach().numpy() - expected).max() < 1e-6
+
+    dtypes = {key: x.dtype.name for key, x in state.items()}
+    said, = warnings([row for rows in examine(state, dtypes) for row in rows])
+    assert said.startswith("weight: 2 of the 3 signs on the diagonal of original are not 1 or -1")
+    assert said.endswith("PyTorch multiplies the columns by their integer parts, "
+                         "and makes 1 columns zero")
