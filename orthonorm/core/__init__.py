@@ -5,8 +5,8 @@ unconstrained array ``(..., n, k)`` and return one of the same shape and dtype w
 (rows where n < k); :func:`householder` if the diagonal holds 1s and -1s, as PyTorch's does. Their
 inverses, ``..._inverse``, go back; :func:`orthonormalize` and :func:`polar` make a frame of any matrix.
 :func:`newton_schulz` is what Muon takes for the latter. The others are what the parametrizations need
-beside the maps, and what they can be checked with: exponentials of general matrices, completions, random frames, power iteration, norms of matrices and
-convolutions.
+beside the maps, and what they can be checked with: exponentials of general matrices, completions,
+random frames, power iteration, norms of matrices and convolutions.
 """
 from .bounds import spectral_norm_bounds
 from .cayley import cayley, cayley_inverse

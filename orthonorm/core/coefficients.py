@@ -47,7 +47,8 @@ PUBLISHED = {
     "cesista": Published(
         ((4.0848, -6.8946, 2.9270), (3.9505, -6.3029, 2.6377), (3.7418, -5.5913, 2.3037),
          (2.8769, -3.1427, 1.2046), (2.8366, -3.0525, 1.2012)),
-        "Cesista, You and Jordan, leloykun.github.io/ponder/muon-opt-coeffs; modded-nanogpt", "2025-02"),
+        "Cesista, You and Jordan, leloykun.github.io/ponder/muon-opt-coeffs; modded-nanogpt",
+        "2025-02"),
     "you": Published(
         tuple((a / 1024, b / 1024, c / 1024) for a, b, c in (
             (3955, -8306, 5008), (3735, -6681, 3463), (3799, -6499, 3211),
@@ -101,21 +102,21 @@ def newton_schulz_coefficients(name: str) -> np.ndarray:
     -----
     Sources and dates are in ``PUBLISHED`` of :mod:`orthonorm.core.coefficients`:
 
-    ========================  =====  =======================================================
-    name                      steps  who
-    ========================  =====  =======================================================
-    classical                 any    Kovarik 1970, Bjorck and Bowie 1971: converges, slowly
-    jordan                    any    Jordan 2024; PyTorch 2.13's and optax's default: does not converge
-    cesista                   5      Cesista, You and Jordan 2025; "quintic" in Emerging-Optimizers,
-                                     "dion" in optax
-    you                       6      You 2025; modula
-    polar_express             8      Amsel, Persson, Musco and Gower 2025
-    polar_express_safe        8      the same, as their program divides them: by 1.01, its third and
-                                     fifth power
-    cans                      5      Grishina, Smirnov and Rakhuba 2025
-    cesista_eight             8      Cesista 2025
-    pytorch_polar_express     10     PyTorch after 2.13
-    ========================  =====  =======================================================
+    =====================  =====  ============================================================
+    name                   steps  who
+    =====================  =====  ============================================================
+    classical              any    Kovarik 1970, Bjorck and Bowie 1971: converges, slowly
+    jordan                 any    Jordan 2024; the default of PyTorch 2.13 and of optax
+    cesista                5      Cesista, You and Jordan 2025; "quintic" in Emerging-Optimizers,
+                                  "dion" in optax
+    you                    6      You 2025; modula
+    polar_express          8      Amsel, Persson, Musco and Gower 2025
+    polar_express_safe     8      the same, as their program divides them: by 1.01, its third and
+                                  its fifth power, except for the last
+    cans                   5      Grishina, Smirnov and Rakhuba 2025
+    cesista_eight          8      Cesista 2025
+    pytorch_polar_express  10     PyTorch after 2.13
+    =====================  =====  ============================================================
 
     Five packages call five different lists "polar_express". The paper's list is `polar_express`, its
     program's and Emerging-Optimizers' `polar_express_safe` (there rounded to four places), Dao-AILab's
@@ -147,11 +148,11 @@ def minimax_coefficients(lower: float, steps: int, cushion: float = 0.0,
     steps : int
         How many steps.
     cushion : float
-        In each step, treat the interval as if its lower end were at least `cushion` times its upper end.
-        What is below it grows slower, but more evenly, and no polynomial comes near zero inside.
+        In each step, treat the interval as if its lower end were at least `cushion` times its upper
+        end. What is below that grows more slowly, but the polynomial does not come near zero inside.
     safety : float
-        Divide the argument of each polynomial by this number, 1 or a little more: rounding errors can push
-        singular values out of the interval.
+        Divide the argument of each polynomial by this number, 1 or a little more: rounding errors can
+        push singular values out of the interval.
 
     Returns
     -------
@@ -164,10 +165,10 @@ def minimax_coefficients(lower: float, steps: int, cushion: float = 0.0,
 
     Notes
     -----
-    Among all compositions of `steps` odd quintics, the one that minimises the largest distance from 1 on
-    the interval is greedy [1]_ [2]_: the polynomial nearest to 1 on [l, u], then the one nearest to 1 on
-    its image, the interval from its value at l to 2 minus that. The polynomial nearest to 1 is at the
-    same distance E from it at four points, on alternating sides, l, two extrema q < r, and u [3]_:
+    Among all compositions of `steps` odd quintics, the one that minimises the largest distance from 1
+    on the interval is greedy [1]_ [2]_: the polynomial nearest to 1 on [l, u], then the one nearest to
+    1 on its image, the interval from its value at l to 2 minus that. The polynomial nearest to 1 is at
+    the same distance E from it at four points, on alternating sides, l, two extrema q < r, and u [3]_:
 
     .. math:: p(l) = 1 - E, \quad p(q) = 1 + E, \quad p(r) = 1 - E, \quad p(u) = 1 + E.
 
@@ -178,8 +179,8 @@ def minimax_coefficients(lower: float, steps: int, cushion: float = 0.0,
     ----------
     .. [1] N. Amsel, D. Persson, C. Musco, R. M. Gower, "The Polar Express: optimal matrix sign methods
        and their application to the Muon algorithm", 2025, arXiv:2505.16932.
-    .. [2] E. Grishina, M. Smirnov, M. Rakhuba, "Accelerating Newton-Schulz iteration for orthogonalization
-       via Chebyshev-type polynomials", 2025, arXiv:2506.10935.
+    .. [2] E. Grishina, M. Smirnov, M. Rakhuba, "Accelerating Newton-Schulz iteration for
+       orthogonalization via Chebyshev-type polynomials", 2025, arXiv:2506.10935.
     .. [3] L. N. Trefethen, "Approximation theory and approximation practice", 2013, chapter 10.
 
     Examples
@@ -265,8 +266,8 @@ def as_triples(coefficients: Any, steps: int | None) -> list[list[float]]:
     triples = np.asarray(coefficients)
     if (triples.ndim not in (1, 2) or triples.shape[-1] != 3 or triples.dtype.kind not in "iuf"
             or not np.isfinite(triples).all()):
-        raise ValueError("coefficients must be a triple of finite numbers (a, b, c), or one for each step, "
-                         f"got {coefficients!r}")
+        raise ValueError("coefficients must be a triple of finite numbers (a, b, c), or one for each "
+                         f"step, got {coefficients!r}")
     given = len(triples) if triples.ndim == 2 else 1
     steps = given if steps is None else operator.index(steps)
     if steps < 0:

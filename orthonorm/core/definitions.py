@@ -355,6 +355,38 @@ def polar_vjp(A, G):
     return U @ Y @ Vh + (G @ H(Vh) - U @ Z) / s[..., None, :] @ Vh
 
 
+def newton_schulz(A, coefficients, steps):
+    """Divide A by its Frobenius norm; repeat A <- a A + b A A^H A + c A A^H A A^H A.
+
+    coefficients is a triple (a, b, c) for all steps, or one for each. A singular value s becomes
+    a s + b s^3 + c s^5 in a step.
+    """
+    return newton_schulz_iterates(np.asarray(A), coefficients, steps)[-1]
+
+
+def newton_schulz_iterates(A, coefficients, steps):
+    """Return A / |A| and what it is after each step."""
+    iterates = [A / np.linalg.norm(A, axis=(-2, -1), keepdims=True)]
+    for a, b, c in np.broadcast_to(coefficients, (steps, 3)).tolist():
+        X = iterates[-1]
+        iterates.append(a * X + b * X @ H(X) @ X + c * X @ H(X) @ X @ H(X) @ X)
+    return iterates
+
+
+def newton_schulz_vjp(A, coefficients, steps, G):
+    """Return the gradient in A: each factor of X X^H X and X X^H X X^H X in turn, then the norm."""
+    A, G = np.asarray(A), np.asarray(G)
+    B, *others = newton_schulz_iterates(A, coefficients, steps)
+    triples = np.broadcast_to(coefficients, (steps, 3)).tolist()
+    for X, (a, b, c) in zip([B, *others[:-1]][::-1], triples[::-1]):
+        P, R = X @ H(X), H(X) @ X
+        cubic = G @ R + X @ H(G) @ X + P @ G
+        quintic = G @ R @ R + P @ X @ H(G) @ X + P @ G @ R + X @ H(G) @ X @ R + P @ P @ G
+        G = a * G + b * cubic + c * quintic
+    along = np.sum(np.real(np.conj(B) * G), axis=(-2, -1), keepdims=True)
+    return (G - B * along) / np.linalg.norm(A, axis=(-2, -1), keepdims=True)
+
+
 # Spectral and weight normalisation
 
 def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):

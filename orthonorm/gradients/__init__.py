@@ -3,7 +3,9 @@ r"""The core maps as autograd primitives: their values, and how they are differe
 Every name here is a function of :mod:`orthonorm.core` that `autograd
 <https://github.com/HIPS/autograd>`_ can differentiate, in reverse and in forward mode, to any
 order, or :func:`stop_gradient`. Of core there lack only the functions that nothing is differentiated
-through: random frames, completions, coefficients of polynomials, and the dense matrix and all the singular values of a convolution.
+through: random frames, completions, coefficients of polynomials and their bounds, and the dense matrix
+and all the singular values of a convolution.
+
 For each map f there are two rules, with their derivations:
 
 * the *tangent* :math:`\dot Q = Df(X)[\dot X]`, for forward mode;
@@ -39,6 +41,6 @@ from .unitary_householder import unitary_householder, unitary_householder_invers
 __all__ = [
     "cayley", "cayley_inverse", "circular_convolution_norm_bounds", "expm", "expm_frechet",
     "householder", "householder_inverse", "matrix_exp", "matrix_exp_inverse", "newton_schulz",
-    "orthonormalize", "polar", "polynomial_gain", "power_iteration", "spectral_norm_bounds", "spectral_normalize", "stop_gradient",
-    "unitary_householder", "unitary_householder_inverse",
+    "orthonormalize", "polar", "polynomial_gain", "power_iteration", "spectral_norm_bounds",
+    "spectral_normalize", "stop_gradient", "unitary_householder", "unitary_householder_inverse",
 ]

@@ -6,7 +6,7 @@ from ..core.coefficients import as_triples
 from ..core.matrices import as_matrices
 from ..core.newton_schulz import check_eps, normalized, quintic_step
 from ..core.polar import power_of_two
-from .rules import H, conj, define, on_tall, stop_gradient
+from .rules import H, any_shape, conj, register, stop_gradient
 
 
 _normalized = primitive(normalized)
@@ -63,30 +63,32 @@ def newton_schulz(A, coefficients, steps=None, eps=0.0):
     triples = as_triples(coefficients, steps)
     check_eps(eps)
 
-    def of_tall(A):
+    @any_shape
+    def iterated(A):
         X = _normalized(A, eps)
         for a, b, c in triples:
             X = _quintic_step(X, a, b, c)
         return X
 
-    return on_tall(of_tall, A)
+    return iterated(A)
 
 
-def _norms(A, eps):
-    """Return the Frobenius norms that are larger than `eps`, 1 for the others; and which are larger."""
+def _divisors(A, eps):
+    """Return what each matrix is divided by, and 1 where this is its norm, 0 where it is `eps`."""
     scale = power_of_two(stop_gradient(A))
     squares = np.sum(np.real(conj(A / scale) * (A / scale)), axis=(-2, -1), keepdims=True)
-    values = scale * np.sqrt(stop_gradient(squares))
-    if eps == 0 and not np.all(values):
-        raise np.linalg.LinAlgError("A must not be zero where newton_schulz is differentiated without eps")
-    larger = values > eps
-    return np.where(larger, scale, 1) * np.sqrt(np.where(larger, squares, 1)), larger
+    norms = scale * np.sqrt(stop_gradient(squares))
+    if eps == 0 and A.size and not np.all(norms):
+        raise np.linalg.LinAlgError("A must not be zero where newton_schulz is differentiated, or eps "
+                                    "must not be")
+    varies = (norms >= eps).astype(norms.dtype)  # a product, because autograd's rule of where is double
+    return varies * scale * np.sqrt(varies * squares + (1 - varies)) + (1 - varies) * eps, varies
 
 
 def _normalized_derivative(B, A, eps, dA):
-    norms, larger = _norms(A, eps)
+    divisors, varies = _divisors(A, eps)
     along = np.sum(np.real(conj(B) * dA), axis=(-2, -1), keepdims=True)
-    return np.where(larger, (dA - B * along) / norms, dA / (eps or 1))
+    return (dA - B * (varies * along)) / divisors
 
 
 def _step_adjoint(Y, X, a, b, c, Ybar):
@@ -101,5 +103,5 @@ def _step_tangent(Y, X, a, b, c, dX):
     return a * dX + dX @ (b * G + c * (G @ G)) + X @ (b * dG + c * (dG @ G + G @ dG))
 
 
-define(_normalized, adjoint=_normalized_derivative, tangent=_normalized_derivative)
-define(_quintic_step, adjoint=_step_adjoint, tangent=_step_tangent)
+register(_normalized, adjoint=_normalized_derivative, tangent=_normalized_derivative)
+register(_quintic_step, adjoint=_step_adjoint, tangent=_step_tangent)

@@ -3,6 +3,7 @@ import autograd.numpy as np
 import pytest
 
 from orthonorm import gradients
+from orthonorm.core import newton_schulz_coefficients
 from orthonorm.core.completion import completion
 from orthonorm.gradients.cayley import base_times_cayley
 from orthonorm.gradients.completion import multiply
@@ -10,6 +11,7 @@ from orthonorm.gradients.householder import base_times_householder
 from orthonorm.gradients.triangular import solve_upper, solve_upper_adjoint
 from tests.helpers import sample, with_signs
 
+LAST_TWO_OF_YOU = newton_schulz_coefficients("you")[4:]
 COMPLEX = np.complex128
 REAL = np.float64
 
@@ -109,6 +111,11 @@ TABLE = {
     "orthonormalize": (lambda shape, dtype: gradients.orthonormalize, well_conditioned,
                        SHAPES + BATCHES, False),
     "polar": (lambda shape, dtype: gradients.polar, well_conditioned, SHAPES + BATCHES, False),
+    "newton_schulz": (lambda shape, dtype: lambda A: gradients.newton_schulz(A, LAST_TWO_OF_YOU),
+                      well_conditioned, SHAPES + BATCHES, False),
+    "newton_schulz below eps": (
+        lambda shape, dtype: lambda A: gradients.newton_schulz(A, (1.5, -0.5, 0.25), 2, eps=10.0),
+        well_conditioned, SHAPES + BATCHES, False),
     "expm": (lambda shape, dtype: gradients.expm, sample, SQUARES, False),
     "expm_frechet": (lambda shape, dtype: halves(gradients.expm_frechet), square_pair, SQUARES, False),
     "multiply": (times_completion, sample, SHAPES + BATCHES, False),

@@ -25,8 +25,8 @@ every_function = pytest.mark.parametrize("name, dtype", NAMES_AND_DTYPES,
 
 def test_the_names_are_those_of_core():
     # Bases, random starts, and what there is to check with: constants to every derivative.
-    constants = {"circular_convolution_singular_values", "complete", "convolution_matrix", "haar",
-                 "torus"}
+    constants = {"circular_convolution_singular_values", "complete", "convolution_matrix",
+                 "gain_bounds", "haar", "minimax_coefficients", "newton_schulz_coefficients", "torus"}
     assert set(core.__all__) - constants <= set(gradients.__all__)
 
 
