@@ -3,7 +3,7 @@
 ``python -m tests.mutation FIRST LAST`` tests mutants FIRST to LAST - 1 of all those of ``FOLDERS``, in
 a random order that is always the same: any run of them is a random sample. It works on a copy in
 ``mutants/``, appends a line for each to ``mutants/results.txt`` as soon as it is known, and prints the
-survivors.
+survivors. ``python -m tests.mutation FIRST LAST FILE`` tests those of one file.
 """
 import os
 import random
@@ -20,6 +20,8 @@ from parso.python.tree import Name
 
 FOLDERS = ["orthonorm/core", "orthonorm/gradients", "orthonorm/nn/utils"]
 TESTS = ["tests/core", "tests/gradients", "tests/nn"]
+DEFINED = ["tests/core/test_definitions.py", "tests/core/test_against_definitions.py",
+           "tests/gradients/test_against_definitions.py"]
 REST = ["tests/properties", *map(str, sorted(Path().glob("tests/test_*.py")))]
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
 EQUIVALENCE = [sys.executable, "-m", "orthonorm", "equivalence"]
@@ -56,6 +58,8 @@ def places(path):
 
 def commands(path):
     """List what to run, the likely to fail first. Tests of a layer do not use the layers above it."""
+    if path.name == "definitions.py":  # nothing but tests uses it
+        return [[*PYTEST, path, *DEFINED]]
     layer = FOLDERS.index(str(path.parent))
     mirrors = layer == 0 and list(Path("tests/core").glob(f"test_{path.stem}.py"))
     tests = mirrors or [TESTS[layer]]
@@ -91,14 +95,16 @@ def test(path, operator, place):
     return f"{outcome} | {path}:{number} {type(operator).__name__} | {before}  ->  {after}"
 
 
-def main(first, last):
+def main(first, last, *files):
     shutil.rmtree("mutants/copy", ignore_errors=True)
     shutil.copytree(".", "mutants/copy", ignore=NOT_COPIED)
     results = open("mutants/results.txt", "a", buffering=1)
     os.chdir("mutants/copy")
-    assert not failure(Path("orthonorm/core/cayley.py")), "the tests fail before anything is broken"
-    mutants = [mutant for folder in FOLDERS for path in sorted(Path(folder).glob("*.py"))
-               for mutant in places(path)]
+    paths = list(map(Path, files)) or [
+        path for folder in FOLDERS for path in sorted(Path(folder).glob("*.py"))]
+    whole = failure(paths[0] if files else Path("orthonorm/core/cayley.py"))
+    assert not whole, "the tests fail before anything is broken"
+    mutants = [mutant for path in paths for mutant in places(path)]
     random.Random(SEED).shuffle(mutants)
     lines = []
     for number, mutant in enumerate(mutants[first:last], first):
@@ -109,4 +115,4 @@ def main(first, last):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
