@@ -5,7 +5,7 @@ MUTANTS ?= 400
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live bench accuracy frameworks properties endurance notebooks clean
+.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live bench accuracy frameworks properties conformance-vectors endurance notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -27,6 +27,9 @@ mutation: .venv/installed-mutation  ## break core, gradients and nn/utils in 400
 
 properties: .venv/installed-test  ## test what holds for all arguments on many more of them (15 minutes)
 	EXAMPLES=2000 .venv/bin/python -m pytest -q -n auto tests/properties
+
+conformance-vectors: .venv/installed-conformance  ## compute the questions of orthonorm/conformance anew (15 minutes)
+	OMP_NUM_THREADS=1 .venv/bin/python -m tests.conformance.generate
 
 endurance: .venv/installed  ## train for 200 000 steps and watch the memory (10 minutes)
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.endurance
