@@ -41,3 +41,19 @@ def test_pytorch_takes_the_integer_part_of_the_diagonal_as_inspect_says():
     assert said.startswith("weight: 2 of the 3 signs on the diagonal of original are not 1 or -1")
     assert said.endswith("PyTorch multiplies the columns by their integer parts, "
                          "and makes 1 columns zero")
+
+
+def test_pytorchs_layer_norm_of_large_entries_is_zero_or_nan():
+    x = np.array([1.0, 2.0, 4.0, -3.0], np.float32)
+    for scale, theirs in ((5e18, 0.0), (2e19, np.nan), (1e38 / 4, np.nan)):
+        large = np.float32(scale) * x
+        answer = torch.nn.functional.layer_norm(torch.tensor(large), (4,)).numpy()
+        assert np.array_equal(answer, np.full(4, theirs), equal_nan=True)
+        assert np.abs(nn.functional.layer_norm(large, (4,)) - (x - 1) / np.sqrt(6.5)).max() < 1e-6
+
+
+def test_pytorchs_mean_of_losses_is_infinite_where_their_sum_is():
+    x = np.full(100, 1e38, np.float32)
+    theirs = torch.nn.functional.binary_cross_entropy_with_logits(*map(torch.tensor, (x, 0 * x)))
+    assert theirs.item() == np.inf
+    assert abs(nn.functional.binary_cross_entropy_with_logits(x, 0 * x) / 1e38 - 1) < 1e-6

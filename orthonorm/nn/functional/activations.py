@@ -221,5 +221,7 @@ _normal_cdf = _entrywise(special.ndtr, lambda y, x: np.exp(-x * x / 2) / math.sq
 
 
 def _tanh_cdf(x: Any) -> Any:
-    x = np.clip(x, -20, 20)  # the tanh is 1 from 5 on, and the cube of a large x overflows
-    return (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+    # (1 + tanh(z)) / 2 is sigmoid(2 z), without cancellation. From |x| = 25 on it is 0 or 1 in double
+    # precision, and the cube of a large x overflows.
+    x = np.clip(x, -25, 25)
+    return sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x * x * x))

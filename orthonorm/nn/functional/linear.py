@@ -174,7 +174,9 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     -----
     .. math:: y = w \, \frac{x - \mathrm{mean}(x)}{\sqrt{\mathrm{var}(x) + \epsilon}} + b
 
-    with the variance of the sample itself (divided by n, not n - 1).
+    with the variance of the sample itself (divided by n, not n - 1). Each sample is divided by a power
+    of two first, so that its squares stay in the range: PyTorch's y is zero, then NaN, from entries
+    of 5e18 on in float32, and of 5e153 in float64.
 
     References
     ----------
@@ -196,11 +198,20 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
         if array is not None and np.shape(array) != shape:
             raise RuntimeError(f"{name} must have the shape normalized_shape={shape}, got "
                                f"{np.shape(array)}")
-    axes, n = tuple(range(-len(shape), 0)), math.prod(shape)
+    axes, n = tuple(range(-len(shape), 0)), max(math.prod(shape), 1)
+    c = _scales(stop_gradient(x), axes, float(eps))
+    x = x / c
     deviation = x - np.sum(x, axis=axes, keepdims=True) / n
     # The mean is off by the rounding of large entries; the deviations, small, tell by how much.
     deviation = deviation - np.sum(stop_gradient(deviation), axis=axes, keepdims=True) / n
     variance = np.sum(deviation * deviation, axis=axes, keepdims=True) / n
-    y = deviation / np.sqrt(variance + float(eps))
+    y = deviation / np.sqrt(variance + float(eps) / c / c)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
+
+
+def _scales(x: Any, axes: tuple[int, ...], eps: float) -> Any:
+    """Return a power of two for each sample, near its largest entry or the root of `eps`."""
+    largest = np.max(np.abs(x), axis=axes, keepdims=True, initial=math.sqrt(eps))
+    exponent = np.frexp(np.where(largest == 0, 1, largest))[1] - 1
+    return np.ldexp(x.dtype.type(1), exponent)

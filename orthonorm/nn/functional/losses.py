@@ -6,6 +6,7 @@ from typing import Any
 import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
+from ...core.spectral import power_of_two
 from ...gradients import stop_gradient
 from .activations import log1p_exp
 from .arrays import as_array, as_float, keep, to_common_dtype
@@ -122,6 +123,9 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     if weight is not None and np.shape(weight) != (classes,):
         raise RuntimeError(f"weight must have shape ({classes},), got {np.shape(weight)}")
     w = np.ones(classes, x.dtype) if weight is None else to_common_dtype(weight, x)[0]
+    if by_class and reduction == "mean":  # which a factor common to all weights does not change
+        c = power_of_two(stop_gradient(w))
+        w = w if c is None else w / c
     compute = _against_classes if by_class else _against_probabilities
     losses, count = compute(x, t, w, ignore_index, label_smoothing)
     if np.ndim(input) == 1:
@@ -149,8 +153,8 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
     w_t = keep(w[index], kept)
     losses = -w_t * _pick(log_p, index)
     if smoothing:
-        spread = keep(-np.sum(_for_classes(w, x.ndim) * log_p, axis=1), kept)
-        losses = (1 - smoothing) * losses + smoothing / x.shape[1] * spread
+        each = smoothing / x.shape[1] * _for_classes(w, x.ndim) * log_p
+        losses = (1 - smoothing) * losses + keep(-np.sum(each, axis=1), kept)
     return losses, np.sum(w_t)
 
 
@@ -268,7 +272,9 @@ def _check_reduction(reduction: str) -> None:
 def _reduced(losses: Any, reduction: str, count: Any) -> Any:
     if reduction == "none":
         return losses
-    total = np.sum(losses)
-    if reduction == "sum":
-        return total
-    return total / count if stop_gradient(count) else total * math.nan
+    if reduction == "sum" or not stop_gradient(count):
+        return np.sum(losses) * (1 if reduction == "sum" else math.nan)
+    # The sum may leave the range where the mean does not.
+    largest = np.max(np.abs(stop_gradient(losses)), initial=0)
+    c = 1 if largest <= np.finfo(losses.dtype).max / losses.size else losses.size
+    return np.sum(losses / c) / (count / c)
