@@ -99,6 +99,10 @@ class Orthonorm:
         optimizer.step(gradients)
         return np.array(value)
 
+    def gradients(self, module: Any, loss: Any) -> Any:
+        """Return the gradient of a loss by every parameter, as the library has it."""
+        return value_and_grad(loss, module)()[1]
+
     def input_gradients(self, function: Any, x: Any) -> Any:
         """Return the derivative of the sum of ``function(x)`` by x, itself differentiable."""
         return grad(lambda x: function(x).sum())(x)
@@ -204,6 +208,12 @@ class PyTorch:
         value.backward()
         optimizer.step()
         return value.detach().numpy().copy()
+
+    def gradients(self, module: Any, loss: Any) -> Any:
+        """Return the gradient of a loss by every parameter, as the library has it."""
+        module.zero_grad()
+        loss().backward()
+        return {name: parameter.grad for name, parameter in module.named_parameters()}
 
     def input_gradients(self, function: Any, x: Any) -> Any:
         """Return the derivative of the sum of ``function(x)`` by x, itself differentiable."""

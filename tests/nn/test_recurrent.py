@@ -2,14 +2,15 @@
 import autograd.numpy as anp
 import numpy as np
 import pytest
-from autograd import grad
+from autograd import grad, make_vjp
 
 from orthonorm import nn
 from orthonorm.func import functional_call, value_and_grad
+from orthonorm.nn.functional import recurrence
 from orthonorm.nn.utils import parametrize
 from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm
 from tests.differences import CHECKS
-from tests.helpers import REAL, assert_within, eps, sample
+from tests.helpers import REAL, assert_within, eps, layouts, sample
 from tests.nn.packing import packed, point
 
 real = pytest.mark.parametrize("dtype", REAL)
@@ -101,75 +102,220 @@ def test_derivatives_of_cells(make, check):
     CHECKS[check](packed(function, *shapes), point(*shapes))
 
 
-# -- RNN ---------------------------------------------------------------------------------------------
+# -- sequences ---------------------------------------------------------------------------------------
 
-def by_steps(rnn, x, h, layers, f=np.tanh, bias=True):
+def next_states(net, p, q, h, *c):
+    """Return the states after one step, in plain NumPy."""
+    if net == "LSTM":
+        i, f, g, o = (a + b for a, b in zip(p, q))
+        c = sigma(f) * c[0] + sigma(i) * np.tanh(g)
+        return sigma(o) * np.tanh(c), c
+    if net == "GRU":
+        z = sigma(p[1] + q[1])
+        return (1 - z) * np.tanh(p[2] + sigma(p[0] + q[0]) * q[2]) + z * h,
+    return {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}[net](p[0] + q[0]),
+
+
+def by_steps(net, layer, x, states, layers, bias=True):
     """Run over (L, ..., D) one step after the other; return outputs and last states."""
     last = []
-    for layer in range(layers):
-        state, outputs = h[layer], []
+    for i in range(layers):
+        state, outputs = [s[i] for s in states], []
         for entry in x:
-            (p,), (q,) = affine(rnn, entry, state, f"_l{layer}", bias)
-            state = f(p + q)
-            outputs.append(state)
+            state = next_states(net, *affine(layer, entry, state[0], f"_l{i}", bias), *state)
+            outputs.append(state[0])
         x = np.stack(outputs)
         last.append(state)
-    return x, np.stack(last)
+    return x, [np.stack(states) for states in zip(*last)]
+
+
+MAKE = {"tanh": nn.RNN, "relu": lambda *args, **options: nn.RNN(*args, nonlinearity="relu", **options),
+        "LSTM": nn.LSTM, "GRU": nn.GRU}
+nets = pytest.mark.parametrize("net", MAKE)
+
+
+def flat(output, last):
+    return output, [*last] if isinstance(last, tuple) else [last]
+
+
+def states_of(net, shape, dtype=np.float64):
+    return [sample(shape, dtype, seed) for seed in range(1, 3 if net == "LSTM" else 2)]
+
+
+def given(net, states):
+    return tuple(states) if net == "LSTM" else states[0]
 
 
 @real
 @biases
+@nets
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("nonlinearity, f", [("tanh", np.tanh), ("relu", lambda x: np.maximum(x, 0))])
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_rnn(batch_first, nonlinearity, f, layers, bias, dtype):
-    rnn = nn.RNN(D, H, layers, nonlinearity, bias, batch_first, dtype=dtype, rng=0)
-    x, h = sample((5, N, D), dtype), sample((layers, N, H), dtype)
-    for start in (h, None):
-        expected, last = by_steps(rnn, x, h if start is not None else 0 * h, layers, f, bias)
-        output, h_n = rnn(np.swapaxes(x, 0, 1) if batch_first else x, start)
-        assert output.dtype == h_n.dtype == dtype
+def test_sequences(batch_first, layers, net, bias, dtype):
+    layer = MAKE[net](D, H, layers, bias=bias, batch_first=batch_first, dtype=dtype, rng=0)
+    x, states = sample((5, N, D), dtype), states_of(net, (layers, N, H), dtype)
+    for start in (given(net, states), None):
+        expected, last = by_steps(net, layer, x, states if start is not None else
+                                  [0 * s for s in states], layers, bias)
+        output, found = flat(*layer(np.swapaxes(x, 0, 1) if batch_first else x, start))
+        assert output.dtype == found[0].dtype == dtype
         assert_within(np.swapaxes(output, 0, 1) if batch_first else output, expected, 30 * eps(dtype))
-        assert_within(h_n, last, 30 * eps(dtype))
+        for ours, theirs in zip(found, last, strict=True):
+            assert_within(ours, theirs, 30 * eps(dtype))
 
 
+@nets
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_rnn_without_a_batch(batch_first):
-    rnn = nn.RNN(D, H, 2, batch_first=batch_first, rng=0)
-    x, h = sample((5, D)), sample((2, H))
-    expected, last = by_steps(rnn, x, h, 2)
-    output, h_n = rnn(x, h)
+def test_sequences_without_a_batch(net, batch_first):
+    layer = MAKE[net](D, H, 2, batch_first=batch_first, rng=0)
+    x, states = sample((5, D)), states_of(net, (2, H))
+    expected, last = by_steps(net, layer, x, states, 2)
+    output, found = flat(*layer(x, given(net, states)))
     assert_within(output, expected, 1e-15)
-    assert_within(h_n, last, 1e-15)
+    for ours, theirs in zip(found, last, strict=True):
+        assert_within(ours, theirs, 1e-15)
 
 
-def test_rnn_of_an_empty_batch():
-    output, h = nn.RNN(D, H)(np.zeros((5, 0, D)))
-    assert output.shape == (5, 0, H) and h.shape == (1, 0, H)
+@nets
+def test_sequences_of_an_empty_batch(net):
+    layer = MAKE[net](D, H)
+    output, last = flat(*layer(np.zeros((5, 0, D))))
+    assert output.shape == (5, 0, H) and all(state.shape == (1, 0, H) for state in last)
+    _, gradients = value_and_grad(lambda: anp.sum(layer(np.zeros((5, 0, D)))[0]), layer)()
+    assert all(np.array_equal(g, np.zeros_like(g)) for g in gradients.values())
 
 
-def test_names_and_shapes_of_rnn_are_pytorchs():
-    shapes = {key: value.shape for key, value in nn.RNN(D, H, 2).state_dict().items()}
+@pytest.mark.parametrize("make, gates", [(nn.RNN, 1), (nn.LSTM, 4), (nn.GRU, 3)])
+def test_names_and_shapes_of_sequences_are_pytorchs(make, gates):
+    shapes = {key: value.shape for key, value in make(D, H, 2).state_dict().items()}
+    rows = gates * H
     assert shapes == {
-        "weight_ih_l0": (H, D), "weight_hh_l0": (H, H), "bias_ih_l0": (H,), "bias_hh_l0": (H,),
-        "weight_ih_l1": (H, H), "weight_hh_l1": (H, H), "bias_ih_l1": (H,), "bias_hh_l1": (H,)}
+        "weight_ih_l0": (rows, D), "weight_hh_l0": (rows, H), "bias_ih_l0": (rows,),
+        "bias_hh_l0": (rows,), "weight_ih_l1": (rows, H), "weight_hh_l1": (rows, H),
+        "bias_ih_l1": (rows,), "bias_hh_l1": (rows,)}
     assert list(shapes)[:5] == ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0",
                                 "weight_ih_l1"]
-    assert list(nn.RNN(D, H, bias=False).state_dict()) == ["weight_ih_l0", "weight_hh_l0"]
+    assert list(make(D, H, bias=False).state_dict()) == ["weight_ih_l0", "weight_hh_l0"]
 
 
+@nets
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_derivatives_of_rnn(check, batch_first):
-    rnn = nn.RNN(2, 2, 2, batch_first=batch_first, rng=0)
-    names = [name for name, _ in rnn.named_parameters()]
-    shapes = [(3, 1, 2), (2, 3 if batch_first else 1, 2), *(p.shape for p in rnn.parameters())]
+def test_derivatives_of_sequences(check, batch_first, net):
+    """By everything at once, of outputs and last states."""
+    layer = MAKE[net](2, 2, 2, batch_first=batch_first, rng=0)
+    names = [name for name, _ in layer.named_parameters()]
+    count = 2 if net == "LSTM" else 1
+    shapes = [(3, 1, 2), *count * [(2, 3 if batch_first else 1, 2)],
+              *(p.shape for p in layer.parameters())]
 
-    def function(x, h, *values):
-        output, h_n = functional_call(rnn, dict(zip(names, values)), (x, h))
-        return anp.concatenate([anp.reshape(output, (-1,)), anp.reshape(h_n, (-1,))])
+    def function(x, *others):
+        states, values = others[:count], others[count:]
+        output, last = flat(*functional_call(layer, dict(zip(names, values)), (x, given(net, states))))
+        return anp.concatenate([anp.reshape(y, (-1,)) for y in (output, *last)])
 
     CHECKS[check](packed(function, *shapes), point(*shapes, scale=0.5))
+
+
+# -- back-propagation through time against the definition, step by step -------------------------------
+
+def run_arguments(net, dtype, length, batch=N):
+    gates = {"LSTM": 4, "GRU": 3}.get(net, 1) * H
+    return [sample((length, batch, D), dtype), sample((gates, D), dtype, 1),
+            sample((gates, H), dtype, 2), sample((gates,), dtype, 3), sample((gates,), dtype, 4),
+            *(sample((batch, H), dtype, seed) for seed in ((5, 6) if net == "LSTM" else (5,)))]
+
+
+def net_of(net):
+    return {"LSTM": recurrence.LSTM, "GRU": recurrence.GRU}.get(net, lambda: recurrence.RNN(net))()
+
+
+@real
+@nets
+@pytest.mark.parametrize("length", [1, 2, 7])
+@pytest.mark.parametrize("block", [1, 2 * N * H, 2**15], ids=["each time", "two times", "all times"])
+def test_the_gradient_is_that_of_the_definition(monkeypatch, block, length, net, dtype):
+    """Whether slopes are computed for one time, for some, or for all at once."""
+    monkeypatch.setattr(recurrence, "BLOCK", block)
+    arguments = run_arguments(net, dtype, length)
+    wanted = range(1, len(arguments) + 1)
+    vjp, value = make_vjp(recurrence.run, [*wanted])(net_of(net), *arguments)
+    exact = [argument.astype(np.float64) for argument in arguments]
+    exact_vjp, exact_value = make_vjp(recurrence.by_steps, [*wanted])(net_of(net), *exact)
+    assert_within(value, exact_value, 30 * eps(dtype))
+    cotangent = sample(value.shape, dtype, 9)
+    for ours, theirs in zip(vjp(cotangent), exact_vjp(cotangent.astype(np.float64)), strict=True):
+        assert ours.dtype == dtype
+        assert_within(ours, theirs, 200 * eps(dtype))
+    for _ in range(2):  # the record of the forward run is not used up
+        again = vjp(cotangent)
+    assert all(np.array_equal(a, b) for a, b in zip(again, vjp(cotangent)))
+
+
+@nets
+@pytest.mark.parametrize("i", range(7))
+def test_the_gradient_of_one_argument_alone(net, i):
+    arguments = run_arguments(net, np.float64, 4)
+    if i < len(arguments):
+        one, value = make_vjp(recurrence.run, i + 1)(net_of(net), *arguments)
+        other, _ = make_vjp(recurrence.by_steps, i + 1)(net_of(net), *arguments)
+        cotangent = sample(value.shape, seed=9)
+        assert_within(one(cotangent), other(cotangent), 1e-14)
+
+
+@real
+@nets
+@pytest.mark.parametrize("scale", [1e3, 1e30])
+def test_saturated_gates(net, scale, dtype):
+    """The exponential overflows, the gates are 0 and 1: as the definition has it, without a warning."""
+    arguments = run_arguments(net, dtype, 3)
+    arguments[1] *= dtype(scale)
+    if net == "relu":
+        arguments[2] /= dtype(scale)
+    wanted = [*range(1, len(arguments) + 1)]
+    vjp, value = make_vjp(recurrence.run, wanted)(net_of(net), *arguments)
+    exact_vjp, exact = make_vjp(recurrence.by_steps, wanted)(net_of(net), *arguments)
+    assert np.isfinite(value).all()
+    assert_within(value, exact, 30 * eps(dtype) * max(1, np.abs(exact).max()))
+    cotangent = sample(value.shape, dtype, 9)
+    for ours, theirs in zip(vjp(cotangent), exact_vjp(cotangent), strict=True):
+        assert np.isfinite(ours).all()
+        assert_within(ours, theirs, 200 * eps(dtype) * max(1, np.abs(theirs).max()))
+
+
+def test_relu_has_derivative_0_at_0_and_1_at_nan_and_stops_infinity():
+    x = np.array([[[0.0]], [[-1.0]], [[np.nan]]])
+    arguments = [np.eye(1), np.zeros((1, 1)), np.zeros(1), np.zeros(1), np.zeros((1, 1))]
+    vjp, _ = make_vjp(recurrence.run, 1)(recurrence.RNN("relu"), x, *arguments)
+    assert np.array_equal(vjp(np.array([[[np.inf]], [[np.inf]], [[3.0]]])), [[[0.0]], [[0.0]], [[3.0]]])
+
+
+def test_one_operation_of_autograd():
+    """A layer of any length is one node of the graph: no step of time is traced."""
+    rnn, counted = nn.LSTM(D, H, rng=0), []
+    original = recurrence.linear
+    try:
+        recurrence.linear = lambda *args: counted.append(1) or original(*args)
+        value_and_grad(lambda: anp.sum(rnn(sample((50, N, D)))[0]), rnn)()
+    finally:
+        recurrence.linear = original
+    assert not counted
+
+
+@pytest.mark.parametrize("x_dtype, w_dtype", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_mixed_precision_is_promoted_and_each_gets_its_own_gradient(x_dtype, w_dtype):
+    layer, x = nn.GRU(D, H, dtype=w_dtype, rng=0), sample((4, N, D), x_dtype)
+    assert layer(x)[0].dtype == np.float64
+    _, gradients = value_and_grad(lambda: anp.sum(layer(x)[0]), layer)()
+    assert {g.dtype for g in gradients.values()} == {np.dtype(w_dtype)}
+    assert grad(lambda x: anp.sum(layer(x)[0]))(x).dtype == x_dtype
+
+
+def test_memory_layout_does_not_matter():
+    layer, x = nn.LSTM(D, H, rng=0), sample((5, N, D))
+    expected = layer(x)[0]
+    for laid in layouts(x).values():
+        assert_within(layer(laid)[0], expected, 1e-15)
 
 
 # -- parametrized weights ----------------------------------------------------------------------------
@@ -250,6 +396,8 @@ def test_spectral_norm_does_one_power_iteration_a_call():
 
 @pytest.mark.parametrize("make, names", [
     (lambda: nn.RNN(D, 6, rng=0), ["weight_hh_l0"]),
+    (lambda: nn.LSTM(D, 6, 2, rng=0), ["weight_hh_l0", "weight_ih_l1"]),
+    (lambda: nn.GRU(D, 6, rng=0), ["weight_ih_l0"]),
     (lambda: nn.RNNCell(D, 6, rng=0), ["weight_hh"]),
     (lambda: nn.LSTMCell(D, 6, rng=0), ["weight_hh", "weight_ih"]),
     (lambda: nn.GRUCell(D, 6, rng=0), ["weight_hh"])])
@@ -258,7 +406,7 @@ def test_orthogonal_recurrent_weights_train(make, names):
     layer = make()
     for name in names:
         orthogonal(layer, name)
-    x = sample((5, N, D)) if isinstance(layer, nn.RNN) else sample((N, D))
+    x = sample((5, N, D)) if isinstance(layer, (nn.RNN, nn.LSTM, nn.GRU)) else sample((N, D))
 
     def loss():
         out = layer(x)
@@ -270,7 +418,7 @@ def test_orthogonal_recurrent_weights_train(make, names):
     for name in names:
         original = parameters[f"parametrizations.{name}.original"]
         step = gradients[f"parametrizations.{name}.original"]
-        start, t = original.data.copy(), 1e-4
+        start, t = original.data.copy(), 1e-4 / np.linalg.norm(step)
         original.data = start + t * step
         above = loss()
         original.data = start - t * step
@@ -288,6 +436,8 @@ def test_orthogonal_recurrent_weights_train(make, names):
     (nn.RNNCell(2, 3), "RNNCell(2, 3)"), (nn.LSTMCell(2, 3, bias=False), "LSTMCell(2, 3, bias=False)"),
     (nn.RNNCell(2, 3, False, "relu"), "RNNCell(2, 3, bias=False, nonlinearity=relu)"),
     (nn.GRUCell(2, 3), "GRUCell(2, 3)"), (nn.RNN(2, 3), "RNN(2, 3)"),
+    (nn.LSTM(2, 3), "LSTM(2, 3)"), (nn.GRU(2, 3, 2, False, True),
+                                    "GRU(2, 3, num_layers=2, bias=False, batch_first=True)"),
     (nn.RNN(2, 3, 2, "relu", False, True), "RNN(2, 3, num_layers=2, bias=False, batch_first=True)")])
 def test_repr_is_pytorchs(layer, text):
     assert repr(layer) == text
@@ -305,6 +455,12 @@ ERRORS = [
     (lambda: nn.RNN(D, H)(X, np.zeros((2, N, H))), RuntimeError,
      r"hx must have shape \(1, 3, 2\), got \(2, 3, 2\)"),
     (lambda: nn.RNN(D, H)(X[:, 0], np.zeros((1, N, H))), RuntimeError, r"hx must have shape \(1, 2\)"),
+    (lambda: nn.RNN(D, H)(X + 0j), NotImplementedError, "input must be real, got dtype complex128"),
+    (lambda: nn.LSTM(D, H)(X, np.zeros((1, N, H))), TypeError, "hx must be a pair of arrays"),
+    (lambda: nn.LSTM(D, H)(X, (np.zeros((1, N, H)),)), RuntimeError, "pair of arrays, got 1"),
+    (lambda: nn.LSTM(D, H)(X, (np.zeros((1, N, H)), np.zeros((N, H)))), RuntimeError,
+     r"hx must have shape \(1, 3, 2\), got \(3, 2\)"),
+    (lambda: nn.GRU(D, H, 0), ValueError, "num_layers must be greater than zero"),
     (lambda: nn.RNNCell(D, H, nonlinearity="gelu")(X[0]), RuntimeError, "Unknown nonlinearity: gelu"),
     (lambda: nn.RNNCell(D, H)(X), ValueError, r"input must have shape \(N, 4\) or \(4,\)"),
     (lambda: nn.GRUCell(D, H)(X[0, :, :2]), RuntimeError, "input must have 4 entries"),
