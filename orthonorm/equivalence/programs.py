@@ -129,17 +129,21 @@ def _called(library: Any, module: Any, inputs: dict[str, np.ndarray]) -> Answers
             given.append((holder.h, holder.c))
         elif "h" in inputs:
             given.append(holder.h)
-        outputs = module(*given)
-        return outputs if isinstance(outputs, tuple) else (outputs,)
+        return _flat(module(*given))
 
     outputs, gradients = library.outputs_and_gradients(holder, call, inputs["cotangent"])
     return {**{f"output {i}": output for i, output in enumerate(outputs)},
             **{f"grad {name}": gradient for name, gradient in gradients.items()}}
 
 
-def orthogonal_rnn(library: Any, inputs: dict[str, np.ndarray], *, arguments: tuple) -> Answers:
-    """An RNN whose recurrent weight is orthogonal; its other parameters are constant."""
-    module = library.layer("RNN", inputs["x"].dtype.name, *arguments)
+def _flat(outputs: Any) -> tuple:
+    return sum(map(_flat, outputs), ()) if isinstance(outputs, tuple) else (outputs,)
+
+
+def orthogonal_rnn(library: Any, inputs: dict[str, np.ndarray], *, layer: str,
+                   arguments: tuple) -> Answers:
+    """A layer whose recurrent weight is orthogonal; its other parameters are constant."""
+    module = library.layer(layer, inputs["x"].dtype.name, *arguments)
     library.orthogonal(module, "weight_hh_l0")
     given = {"parametrizations.weight_hh_l0.original": inputs["original"],
              "parametrizations.weight_hh_l0.0.base": inputs["Q_base"]}

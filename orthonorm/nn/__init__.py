@@ -14,6 +14,6 @@ __all__ = [
     "BCEWithLogitsLoss", "Bilinear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
     "ConvTranspose2d", "ConvTranspose3d", "CrossEntropyLoss", "Embedding", "Flatten", "GELU", "GRU",
     "GRUCell", "Identity", "LSTM", "LSTMCell", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax",
-    "MSELoss", "Module", "ModuleDict", "ModuleList", "Parameter", "RNN", "RNNCell", "ReLU", "Sequential",
-    "Sigmoid", "Softmax", "Softplus", "Tanh", "functional", "init", "utils",
+    "MSELoss", "Module", "ModuleDict", "ModuleList", "Parameter", "RNN", "RNNCell", "ReLU",
+    "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "functional", "init", "utils",
 ]

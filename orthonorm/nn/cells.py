@@ -215,8 +215,8 @@ class GRUCell(_Cell):
         return (1 - z) * n + z * hx
 
 
-def register_weights(module: Module, suffix: str, input_size: int, hidden_size: int, gates: int, bias: bool,
-              dtype: Any, rng: np.random.Generator) -> None:
+def register_weights(module: Module, suffix: str, input_size: int, hidden_size: int, gates: int,
+                     bias: bool, dtype: Any, rng: np.random.Generator) -> None:
     """Give a module the two weights and biases of one step, in PyTorch's order."""
     bound = 1 / math.sqrt(hidden_size) if hidden_size else 0.0
     rows = gates * hidden_size

@@ -13,7 +13,7 @@ class _Recurrent(Module):
     """What RNN, LSTM and GRU share: weights for each layer, and the run over the layers."""
 
     gates: int
-    states = ("h",)
+    states = 1  # h
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
                  batch_first: bool = False, *, dtype: Any = np.float64, rng: Any = None):
@@ -45,7 +45,8 @@ class _Recurrent(Module):
         if len(x) == 0:
             raise RuntimeError("input must have at least one time step")
         shape = (self.num_layers, *x.shape[1:-1], self.hidden_size)
-        states = [np.zeros(shape, input.dtype) for _ in self.states] if states is None else states
+        if states is None:
+            states = self.states * [np.zeros(shape, input.dtype)]
         for state in states:
             check_state(state, shape)
         if not batched:
@@ -194,7 +195,7 @@ class LSTM(_Recurrent):
     """
 
     gates = 4
-    states = ("h", "c")
+    states = 2  # h and c
 
     def _net(self) -> Any:
         return recurrence.LSTM()

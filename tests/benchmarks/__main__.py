@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import figures, growth, report
+from . import figures, growth, report, training
 from .cells import Cell, cells, flops, pytorch_bytes, pytorch_flops
 from .libraries import NOT_INSTALLED, PROGRAMS
 from .report import PYTORCH_LIMIT
@@ -37,7 +37,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small shapes, one thread, in 1-2 minutes")
     parser.add_argument("--seconds", type=float, help="time for a cell (default 0.8, quick 0.1)")
-    parser.add_argument("--only", default="", metavar="REGEX", help="only the cells whose name matches")
+    parser.add_argument("--only", default="", metavar="REGEX", help="only the cells and steps of training whose name matches")
     parser.add_argument("--no-growth", action="store_true", help="leave out time and memory against n")
     parser.add_argument("--output", type=Path, help="folder for JSON and figures (quick: none)")
     parser.add_argument("--redraw", action="store_true", help="only draw the results again")
@@ -61,10 +61,25 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 record = timed(cell, count, seconds, rates[cell.dtype])
                 results["cells"].append(record)
                 print(report.row(record), flush=True)
+    results["training"] = measure_training(options)
     if not options.no_growth:
         results["growth"] = growth.measure(options.quick)
     results["minutes"] = round((time.time() - start) / 60, 1)
     return results
+
+
+def measure_training(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Time steps of training, on one thread."""
+    records = []
+    with threads(1):
+        for workload in training.workloads():
+            if re.search(options.only, str(workload)):
+                if not records:
+                    print(report.training_column_names())
+                records.append(training.measure(workload, options.seconds or (
+                    0.1 if options.quick else 1.6)))
+                print(report.training_row(records[-1]), flush=True)
+    return records
 
 
 def timed(cell: Cell, count: int, seconds: float, rates: dict[str, Any]) -> dict[str, Any]:

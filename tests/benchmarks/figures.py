@@ -7,6 +7,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
 
 from .cells import MAPS  # noqa: E402
 from .report import size  # noqa: E402
@@ -29,6 +30,8 @@ def draw(results: Results, folder: Path) -> None:
     with plt.rc_context(STYLE):
         draw_times(results, folder / "times.png")
         draw_ratios(results, folder / "ratios.png")
+        if results.get("training"):
+            draw_training(results["training"], folder / "training.png")
         if "growth" in results:
             draw_growth(results["growth"], folder / "growth.png")
 
@@ -99,6 +102,34 @@ def draw_ratios(results: Results, path: Path) -> None:
     _save(figure, path)
 
 
+def draw_training(records: list[Results], path: Path) -> None:
+    """Plot, for steps of training, PyTorch's time over ours, and our memory over PyTorch's."""
+    names = list(dict.fromkeys(r["name"] for r in records))
+    figure, (time, memory) = plt.subplots(1, 2, figsize=(8.4, 1 + 0.27 * len(names)), sharey=True,
+                                          layout="constrained")
+    for offset, (dtype, colour) in zip((-0.2, 0.2), DTYPE_COLOURS.items()):
+        bars = [r for r in records if r["dtype"] == dtype]
+        where = [names.index(r["name"]) + offset for r in bars]
+        for axis, values in ((time, [r["ratio"] for r in bars]),
+                             (memory, [3 * [r["memory ratio"]] for r in bars])):
+            axis.barh(where, [m - 1 for _, m, _ in values], 0.4, left=1, color=colour, label=dtype,
+                      xerr=[[m - low for low, m, _ in values], [high - m for _, m, high in values]],
+                      error_kw={"lw": 0.8})
+            for y, (_, m, high) in zip(where, values):
+                axis.text(max(high, 1) * 1.05, y, f"{m:.2g}", va="center", fontsize=6.5)
+    for axis, label in ((time, "PyTorch's time / orthonorm's time"),
+                        (memory, "orthonorm's memory / PyTorch's memory, at the peak")):
+        axis.axvline(1, color="black", lw=1)
+        axis.grid(axis="y", visible=False)
+        axis.set(xscale="log", xlabel=label)
+        axis.margins(x=0.15)
+    time.set_yticks(range(len(names)), names)
+    time.invert_yaxis()
+    _one_legend(figure, [time, memory])
+    figure.suptitle("One step of training, one thread (median of paired runs; whiskers: quartiles)")
+    _save(figure, path)
+
+
 def draw_growth(growth: Results, path: Path) -> None:
     """Plot time and peak memory against n, one line a map, and the limits."""
     curves = [c for c in growth["curves"] if c["dtype"] == growth["curves"][-1]["dtype"]]
@@ -148,7 +179,7 @@ def draw_accuracy(rows: list[Results], path: Path) -> None:
 
 
 def _one_legend(figure: Any, axes: Any) -> None:
-    found = {label: handle for axis in axes.flat
+    found = {label: handle for axis in np.ravel(axes)
              for handle, label in zip(*axis.get_legend_handles_labels())}
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found))
 

@@ -45,6 +45,21 @@ def row(record: Record) -> str:
             f"{record['fraction of product rate']:>7.0%}   {others}{once}")
 
 
+def training_column_names() -> str:
+    return (f"\nSteps of training, one thread\n{'':59}{'orthonorm, ms':>24}{'PyTorch, ms':>24}"
+            f"{'PyTorch/orthonorm':>22}{'memory at peak, ours/theirs':>30}")
+
+
+def training_row(record: Record) -> str:
+    """Format one step of training."""
+    ours, theirs = (record["seconds"][name] for name in ("orthonorm", "PyTorch"))
+    memory = "{orthonorm:.3g}/{PyTorch:.3g} MB".format(
+        **{name: peak / 1e6 for name, peak in record["peak bytes"].items()})
+    return (f"{record['name'] + ' ' + record['dtype']:59}{spread(ours, 1e3):>24}"
+            f"{spread(theirs, 1e3):>24}{spread(record['ratio']):>22}"
+            f"{memory:>22} {record['memory ratio']:7.2f}")
+
+
 def size(record: Record) -> str:
     return "x".join(map(str, record["shape"]))
 
@@ -77,6 +92,9 @@ TARGETS = [
     ("spectral_norm", "forward+backward", lambda r: r["kind"] == "spectral", 1.5),
     ("any cell", "forward", lambda r: True, 1.0),
 ]
+TRAINING_TARGETS = [
+    ("training runs", ("run",), 1.0), ("RNN, LSTM, GRU, 64 hidden, 100 steps", ("recurrent",), 1.0),
+    ("convolutions", ("convolution",), 0.85), ("other layers", ("other",), 1.0)]
 GEOMETRIC_MEAN = 12.0
 PYTORCH_LIMIT = 60.0  # seconds a call
 
@@ -91,6 +109,7 @@ def closing(results: Record) -> str:
             lines.append(_verdict(what, direction, found, least))
     lines += _mean_lines([r for r in results["cells"]
                           if r["threads"] == 1 and r["direction"] == "forward+backward"])
+    lines += _training_lines(results.get("training", []))
     skipped = sorted({f"{r['map']} {size(r)} {r['dtype']} {r['direction']} "
                       f"({reason})" for r in results["cells"] for reason in r["skipped"].values()})
     if skipped:
@@ -123,6 +142,24 @@ def _verdict(what: str, direction: str, found: list[Record], least: float) -> st
     for r in sorted(missed, key=lambda r: r["ratio"][1]):
         line += f"\n                missed: {r['map']} {size(r)} {r['dtype']} {spread(r['ratio'])}"
     return line
+
+
+def _training_lines(records: list[Record]) -> list[str]:
+    lines = []
+    for what, kinds, least in TRAINING_TARGETS:
+        found = sorted((r for r in records if r["kind"] in kinds), key=lambda r: r["ratio"][1])
+        if found:
+            # As above: at 1.0, within noise.
+            missed = [r for r in found if r["ratio"][2 if least == 1 else 1] < least]
+            memory = geometric_mean(r["memory ratio"] for r in found)
+            lines.append(
+                f"{_word(not missed)} steps of {what}: to reach {least}; worst of {len(found)} "
+                f"{found[0]['ratio'][1]:.2f} ({found[0]['name']} {found[0]['dtype']}), geometric mean "
+                f"{geometric_mean(r['ratio'][1] for r in found):.2f}; memory at its peak "
+                f"{memory:.2f} times PyTorch's in the geometric mean")
+            lines += [f"                missed: {r['name']} {r['dtype']} {spread(r['ratio'])}"
+                      for r in missed]
+    return lines
 
 
 def _word(reached: bool) -> str:

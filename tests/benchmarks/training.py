@@ -4,6 +4,7 @@ Each is written once and made with both libraries of :mod:`orthonorm.equivalence
 run computes the loss and its gradient and lets the optimiser move the parameters; a step of a layer
 computes sum(C * output) and the gradient of every parameter and of the input.
 """
+import os
 import tracemalloc
 from dataclasses import dataclass
 from itertools import count, product
@@ -17,6 +18,7 @@ from orthonorm.equivalence.libraries import Orthonorm, PyTorch
 
 from .timing import clock, paired, quartiles
 
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # PyTorch's profiler says when it starts and stops
 DTYPES = ("float32", "float64")
 Step = Callable[[], Any]
 

@@ -406,10 +406,13 @@ def test_orthogonal_recurrent_weights_train(make, names):
     layer = make()
     for name in names:
         orthogonal(layer, name)
-    x = sample((5, N, D)) if isinstance(layer, (nn.RNN, nn.LSTM, nn.GRU)) else sample((N, D))
+    h = sample((N, 6), seed=1)
+    state = (h, h) if isinstance(layer, nn.LSTMCell) else h
+    inputs = ((sample((5, N, D)),) if isinstance(layer, (nn.RNN, nn.LSTM, nn.GRU))
+              else (sample((N, D)), state))
 
     def loss():
-        out = layer(x)
+        out = layer(*inputs)
         return anp.sum((out[0] if isinstance(out, tuple) else out) ** 2)
 
     value, gradients = value_and_grad(loss, layer)()

@@ -78,7 +78,7 @@ def normalised_convolutions() -> Iterator[Case]:
 
 
 def recurrent_layers() -> Iterator[Case]:
-    """The cells with and without a state, and RNN."""
+    """The cells with and without a state, and the layers that run over a sequence."""
     x: Shapes = {"x": (2, 3)}
     h: Shapes = {"h": (2, 2)}
     c: Shapes = {"c": (2, 2)}
@@ -96,13 +96,24 @@ def recurrent_layers() -> Iterator[Case]:
         ("RNN", "2 layers, relu, no bias, not batched",
          {"num_layers": 2, "nonlinearity": "relu", "bias": False}, {"x": (3, 3), "h": (2, 2)}),
     ]
+    for layer in ("LSTM", "GRU"):
+        state: Shapes = {"h": (2, 2, 2), "c": (2, 2, 2)} if layer == "LSTM" else {"h": (2, 2, 2)}
+        cells += [(layer, "", {}, {"x": (3, 2, 3)}),
+                  (layer, "2 layers, batch first, state", {"num_layers": 2, "batch_first": True},
+                   {"x": (2, 3, 3), **state}),
+                  (layer, "2 layers, no bias, not batched", {"num_layers": 2, "bias": False},
+                   {"x": (3, 3)})]
     for dtype, (layer, name, options, inputs) in itertools.product(REAL, cells):
         yield _case("recurrent", f"{layer}, {name}" if name else layer, layer, (3, 2), options, inputs,
                     dtype)
     for dtype in REAL:
         shapes: Shapes = {"x": (3, 2, 2), "original": (3, 3), "Q_base": (3, 3), "cotangent": (13,)}
         yield Case("recurrent", "RNN, orthogonal", "orthogonal_rnn", dtype, shapes,
-                   {"arguments": (2, 3)})
+                   {"layer": "RNN", "arguments": (2, 3)})
+        for layer, gates in (("LSTM", 4), ("GRU", 3)):
+            tall: Shapes = {"original": (3 * gates, 3), "Q_base": (3 * gates, 3 * gates)}
+            yield Case("recurrent", f"{layer}, orthogonal", "orthogonal_rnn", dtype, shapes | tall,
+                       {"layer": layer, "arguments": (2, 3)})
 
 
 def other_layers() -> Iterator[Case]:

@@ -6,8 +6,8 @@ what else it remembers, into the next state:
 .. math:: a_t = W z_t, \qquad z_t = (h_{t-1}, x_t, 1), \qquad W = (W_{hh}, W_{ih}, b), \qquad
           (h_t, c_t) = F(a_t, h_{t-1}, c_{t-1}).
 
-**Back-propagation through time** [1]_ is the chain rule in the order of the time reversed. The loss
-depends on :math:`h_t` by the output, whose gradient :math:`g_t` is given, and by everything later, which
+**Back-propagation through time** [1]_ is the chain rule, with time reversed. The loss depends on
+:math:`h_t` by the output, whose gradient :math:`g_t` is given, and by everything later, which
 :math:`h_t` enters through :math:`a_{t+1}`. With :math:`\delta_t` the gradient of :math:`a_t`, from the
 last time to the first,
 
@@ -39,7 +39,7 @@ References
 .. [1] P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proceedings of the
    IEEE 78 (1990).
 """
-from typing import Any, Callable
+from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
