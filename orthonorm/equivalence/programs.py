@@ -141,10 +141,10 @@ def _flat(outputs: Any) -> tuple:
 
 
 def orthogonal_rnn(library: Any, inputs: dict[str, np.ndarray], *, layer: str,
-                   arguments: tuple) -> Answers:
+                   arguments: tuple, orthogonal_map: str | None = None) -> Answers:
     """A layer whose recurrent weight is orthogonal; its other parameters are constant."""
     module = library.layer(layer, inputs["x"].dtype.name, *arguments)
-    library.orthogonal(module, "weight_hh_l0")
+    library.orthogonal(module, "weight_hh_l0", orthogonal_map)
     given = {"parametrizations.weight_hh_l0.original": inputs["original"],
              "parametrizations.weight_hh_l0.0.base": inputs["Q_base"]}
     others = {key: np.full(value.shape, 0.5, value.dtype)

@@ -37,7 +37,8 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small shapes, one thread, in 1-2 minutes")
     parser.add_argument("--seconds", type=float, help="time for a cell (default 0.8, quick 0.1)")
-    parser.add_argument("--only", default="", metavar="REGEX", help="only the cells and steps of training whose name matches")
+    parser.add_argument("--only", default="", metavar="REGEX",
+                        help="only the cells and steps of training whose name matches")
     parser.add_argument("--no-growth", action="store_true", help="leave out time and memory against n")
     parser.add_argument("--output", type=Path, help="folder for JSON and figures (quick: none)")
     parser.add_argument("--redraw", action="store_true", help="only draw the results again")

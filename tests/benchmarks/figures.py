@@ -118,10 +118,13 @@ def draw_training(records: list[Results], path: Path) -> None:
             for y, (_, m, high) in zip(where, values):
                 axis.text(max(high, 1) * 1.05, y, f"{m:.2g}", va="center", fontsize=6.5)
     for axis, label in ((time, "PyTorch's time / orthonorm's time"),
-                        (memory, "orthonorm's memory / PyTorch's memory, at the peak")):
+                        (memory, "peak memory, orthonorm's / PyTorch's")):
         axis.axvline(1, color="black", lw=1)
         axis.grid(axis="y", visible=False)
         axis.set(xscale="log", xlabel=label)
+        axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(base=2, numticks=20))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
         axis.margins(x=0.15)
     time.set_yticks(range(len(names)), names)
     time.invert_yaxis()

@@ -110,10 +110,10 @@ def recurrent_layers() -> Iterator[Case]:
         shapes: Shapes = {"x": (3, 2, 2), "original": (3, 3), "Q_base": (3, 3), "cotangent": (13,)}
         yield Case("recurrent", "RNN, orthogonal", "orthogonal_rnn", dtype, shapes,
                    {"layer": "RNN", "arguments": (2, 3)})
-        for layer, gates in (("LSTM", 4), ("GRU", 3)):
+        for layer, gates, orthogonal_map in (("LSTM", 4, "cayley"), ("GRU", 3, "matrix_exp")):
             tall: Shapes = {"original": (3 * gates, 3), "Q_base": (3 * gates, 3 * gates)}
             yield Case("recurrent", f"{layer}, orthogonal", "orthogonal_rnn", dtype, shapes | tall,
-                       {"layer": layer, "arguments": (2, 3)})
+                       {"layer": layer, "arguments": (2, 3), "orthogonal_map": orthogonal_map})
 
 
 def other_layers() -> Iterator[Case]:
