@@ -15,10 +15,12 @@ LARGER = [(40, 40), (66, 66), (70, 34), (80, 9), (9, 80)]  # where fast branches
 MAPS = ["matrix_exp", "cayley", "householder", "unitary_householder"]
 FACTORS = ["orthonormalize", "polar"]
 SKEW = ["matrix_exp", "cayley"]
-# Of core, what is no definition: bounds, convolutions, completions, random starts, iterations in
-# low precision. Their docstrings say what they are tested against.
+# Of core, what has no place there: bounds, convolutions, completions, random starts, coefficients and
+# gains of polynomials. Their docstrings name their own plain definitions.
 WITHOUT = {"circular_convolution_norm_bounds", "circular_convolution_singular_values", "complete",
-           "convolution_matrix", "haar", "newton_schulz", "spectral_norm_bounds", "torus"}
+           "convolution_matrix", "gain_bounds", "haar", "minimax_coefficients",
+           "newton_schulz_coefficients", "polynomial_gain", "spectral_norm_bounds", "torus"}
+CUBIC, QUINTIC = (1.5, -0.5, 0.0), (1.875, -1.25, 0.375)  # of Newton and Schulz, of Bjorck and Bowie
 UNITS = 5  # of eps
 SCIPY = 100  # SciPy's exponential, of which the definition consists, loses up to 30 on small matrices
 
@@ -70,7 +72,8 @@ def test_maps(name, shape, dtype, scale):
         X = point(name, shape, dtype, scale)
         condition = np.linalg.norm(X) if name in SKEW else np.sqrt(X.size)
         units = SCIPY if name == "matrix_exp" else UNITS
-        assert_near(getattr(core, name)(X), getattr(definitions, name)(double(X)), dtype, condition, units)
+        defined = getattr(definitions, name)(double(X))
+        assert_near(getattr(core, name)(X), defined, dtype, condition, units)
 
 
 @dtypes
@@ -106,6 +109,15 @@ def test_orthonormal_factors(name, shape, dtype, scale):
     assert_near(getattr(core, name)(A), getattr(definitions, name)(double(A)), dtype, condition)
 
 
+@dtypes
+@all_shapes
+@pytest.mark.parametrize("coefficients, steps", [(CUBIC, 4), ([QUINTIC, CUBIC, QUINTIC], 3)], ids=str)
+def test_newton_schulz(coefficients, steps, shape, dtype):
+    A = sample(shape, dtype, scale=100)
+    defined = definitions.newton_schulz(double(A), coefficients, steps)
+    assert_near(core.newton_schulz(A, coefficients, steps), defined, dtype, np.sqrt(A.size))
+
+
 SQUARES = [(1, 1), (2, 2), (5, 5), (33, 33), (3, 4, 4), (2, 2, 3, 3), (0, 3, 3)]
 
 
@@ -114,7 +126,7 @@ SQUARES = [(1, 1), (2, 2), (5, 5), (33, 33), (3, 4, 4), (2, 2, 3, 3), (0, 3, 3)]
 @pytest.mark.parametrize("scale", [1e-3, 0.3, 1])
 def test_exponential_and_its_derivative(shape, dtype, scale):
     """General matrices, whose exponential has a condition number of up to e^(2 ||A||)."""
-    A, E = sample(shape, dtype, scale=scale) / np.sqrt(shape[-1]).astype(dtype), sample(shape, dtype, 1)
+    A, E = sample(shape, dtype, 0, scale / np.sqrt(shape[-1])), sample(shape, dtype, 1)
     size = np.exp(2 * np.max(np.linalg.norm(double(A), 2, axis=(-2, -1)), initial=0)) * np.sqrt(A.size)
     assert_near(core.expm(A), definitions.expm(double(A)), dtype, size)
     assert_near(core.expm_frechet(A, E), definitions.expm_frechet(double(A), double(E)), dtype,

@@ -12,10 +12,10 @@ from orthonorm.gradients.completion import multiply
 from orthonorm.gradients.householder import base_times_householder
 from orthonorm.nn.utils.parametrizations import weight_norm
 from tests.core.test_against_definitions import (
-    FACTORS, LARGER, MAPS, SCIPY, SKEW, SQUARES, STACKS, UNITS, WITHOUT, allowed, assert_near, cases,
-    double, point, vectors,
+    CUBIC, FACTORS, LARGER, MAPS, QUINTIC, SCIPY, SKEW, SQUARES, STACKS, UNITS, WITHOUT, allowed,
+    assert_near, cases, double, point, vectors,
 )
-from tests.helpers import SHAPES, dtypes, empty_shapes, real_dtypes, sample
+from tests.helpers import SHAPES, dtypes, empty_shapes, eps, real_dtypes, sample
 
 LARGEST = [shape for shape in LARGER if max(shape) <= 80]
 all_shapes = pytest.mark.parametrize("shape", SHAPES + STACKS + LARGEST, ids=str)
@@ -24,7 +24,7 @@ BASE_TIMES = {"cayley": base_times_cayley, "householder": base_times_householder
 
 
 def pulled_back(f, X, G):
-    """Return f(X), and the gradient in X of a loss whose gradient in f(X) is G, PyTorch's convention."""
+    """Return f(X), and the gradient in X where G is that in f(X), in PyTorch's convention."""
     pull, value = make_vjp(f)(X)
     return value, np.conj(pull(np.conj(G)))
 
@@ -85,9 +85,9 @@ def test_maps_with_a_base(name, shape, dtype, kept_as_reflectors):
         return
     X, G, n = point(name, shape, dtype), sample(shape, dtype, 1), max(shape[-2:])
     frame = core.haar((*shape[:-2], n, min(shape[-2:])), dtype, rng=2)
-    base, dense = completion(frame) if kept_as_reflectors else core.complete(frame), core.complete(frame)
-    if kept_as_reflectors and shape[-2] == shape[-1]:
-        base = dense  # a square base is never kept otherwise
+    base = dense = core.complete(frame)
+    if kept_as_reflectors and shape[-2] != shape[-1]:
+        base = completion(frame)
     value = assert_adjoint(
         with_base(name, base),
         lambda X, G: getattr(definitions, f"{name}_with_base_vjp")(double(dense), X, G), X, G,
@@ -109,10 +109,22 @@ def test_adjoints_of_orthonormal_factors(name, shape, dtype, scale):
 
 
 @dtypes
+@all_shapes
+@pytest.mark.parametrize("coefficients, steps", [(CUBIC, 4), ([QUINTIC, CUBIC, QUINTIC], 3)], ids=str)
+def test_adjoint_of_newton_schulz(coefficients, steps, shape, dtype):
+    A, G = sample(shape, dtype), sample(shape, dtype, 1)
+    if A.size:
+        smallest = np.linalg.norm(double(A), axis=(-2, -1)).min()
+        assert_adjoint(lambda A: gradients.newton_schulz(A, coefficients, steps),
+                       lambda A, G: definitions.newton_schulz_vjp(A, coefficients, steps, G), A, G,
+                       20 * np.linalg.norm(A) / smallest**2)
+
+
+@dtypes
 @pytest.mark.parametrize("shape", SQUARES, ids=str)
 @pytest.mark.parametrize("scale", [1e-3, 0.3, 1])
 def test_adjoints_of_the_exponential(shape, dtype, scale):
-    A, E, G = (sample(shape, dtype, seed, scale) / np.sqrt(shape[-1]).astype(dtype) for seed in range(3))
+    A, E, G = (sample(shape, dtype, seed, scale / np.sqrt(shape[-1])) for seed in range(3))
     size = np.exp(2 * np.max(np.linalg.norm(double(A), 2, axis=(-2, -1)), initial=0)) * np.sqrt(A.size)
     value = assert_adjoint(gradients.expm, definitions.expm_vjp, A, G, size)
     assert_near(value, definitions.expm(double(A)), dtype, size)
@@ -136,11 +148,11 @@ def test_the_inverse_has_the_inverse_derivative(name, shape, dtype):
     G = sample(shape, dtype, 2)
     Xbar = getattr(definitions, f"{name}_vjp")(double(getattr(definitions, f"{name}_inverse")(
         definitions.orthonormalize(double(Q)))), double(G))
-    along, against = np.vdot(G, dQ).real, np.vdot(Xbar, dX).real
-    assert abs(along - against) <= 1000 * np.finfo(dtype).eps * np.linalg.norm(G) * (1 + np.linalg.norm(dQ))
     _, Qbar = pulled_back(inverse, Q, Xbar.astype(dtype))
-    assert abs(np.vdot(Qbar, dQ).real - np.vdot(Xbar, dX).real) <= (
-        1000 * np.finfo(dtype).eps * np.linalg.norm(Xbar) * (1 + np.linalg.norm(dX)))
+    slope = np.vdot(G, dQ).real
+    bound = 1000 * eps(dtype) * np.linalg.norm(G) * (1 + np.linalg.norm(dQ))
+    assert abs(np.vdot(Xbar, dX).real - slope) <= bound
+    assert abs(np.vdot(Qbar, dQ).real - slope) <= bound
 
 
 @dtypes
