@@ -3,6 +3,7 @@ import argparse
 import io
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from numpy.linalg import LinAlgError
 
 from .checkpoints import CheckpointError, files, inspection, plain_weights, save
+from .conformance import ConformanceError, judge
+from .conformance.questions import DTYPES, as_lines, operations
 from .equivalence import recording, report, runs
 
 LARGE_FILE = 20_000_000  # bytes; above it, examining takes long enough for a progress bar
@@ -54,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
                            help="write the plain weights, without parametrizations, to this "
                                 ".safetensors or .npz file")
     inspector.set_defaults(run=inspect)
+    add_conformance(commands)
     options = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name may have characters that the terminal lacks
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -61,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         status: int = options.run(options)
         print(end="", flush=True)
         return status
-    except (CheckpointError, ImportError, LinAlgError, MemoryError, OSError) as error:
+    except (CheckpointError, ConformanceError, ImportError, LinAlgError, MemoryError, OSError) as error:
         reason = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.strerror:
             reason = f"{error.filename or 'the report'}: {error.strerror}"
@@ -69,6 +73,43 @@ def main(argv: list[str] | None = None) -> int:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print("orthonorm:", *reason.split(), file=sys.stderr)
         return 2
+
+
+def add_conformance(commands: Any) -> None:
+    """Add the command ``conformance`` and what belongs to it."""
+    conformance = commands.add_parser(
+        "conformance", help="judge any implementation of the maps by exact answers",
+        description="Questions with exact answers, for implementations in any language.")
+    actions = conformance.add_subparsers(dest="action", required=True)
+    judging = actions.add_parser(
+        "judge", help="put the questions to a program, or judge its answers",
+        description="Ask a program for all operations that it has, and compare with the exact answers. "
+                    "Exit status 0 if all are right, 1 if not, 2 if there is nothing to judge.")
+    judging.add_argument("program", metavar="FILE.py|package.module|ANSWERS.jsonl")
+    judging.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    judging.set_defaults(run=judge_program)
+    asking = actions.add_parser("questions", help="print the questions, a line of JSON each")
+    asking.set_defaults(run=print_questions)
+    for parser in (judging, asking):
+        parser.add_argument("--operation", choices=operations(), metavar="OP", help="only this one")
+        parser.add_argument("--dtype", choices=DTYPES, help="only this one")
+
+
+def judge_program(options: argparse.Namespace) -> int:
+    """Judge a program, print the report, and return the exit status."""
+    bar = _Bar("questions", after=1.0) if sys.stderr.isatty() else None
+    report = judge(options.program, options.operation, options.dtype, bar)
+    print(report)
+    if options.json:
+        options.json.write_text(report.as_json())
+    return 0 if report.passed else 1
+
+
+def print_questions(options: argparse.Namespace) -> int:
+    """Print the questions, and return the exit status."""
+    for line in as_lines(options.operation, options.dtype):
+        print(line)
+    return 0
 
 
 def seed(text: str) -> int:
@@ -120,13 +161,32 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def _with_progress_bar(tensors: Iterator[list[Any]], total: int) -> Iterator[list[Any]]:
-    done = 0
+    done, bar = 0, _Bar("entries")
     for rows in tensors:
         yield rows
         done += max(1, len(rows) - 1)
-        bar = "#" * (30 * done // total)
-        print(f"\r[{bar:30}] {done}/{total} entries", end="", file=sys.stderr, flush=True)
-    print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
+        bar(done, total)
+
+
+class _Bar:
+    """A bar on the standard error, gone when all is done.
+
+    Parameters
+    ----------
+    what : str
+        What is counted.
+    after : float
+        Seconds before it appears.
+    """
+
+    def __init__(self, what: str, after: float = 0.0) -> None:
+        self.what, self.begin = what, time.monotonic() + after
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() >= self.begin:
+            bar = "#" * (30 * done // total)
+            end = f"\r{'':60}\r" if done == total else ""
+            print(f"\r[{bar:30}] {done}/{total} {self.what}{end}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The questions, their truth, and what they notice."""
