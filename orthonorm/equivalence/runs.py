@@ -24,6 +24,10 @@ TOLERANCE = 1e-9
 # ours may drift so many times as far from it. Or as little as this: PyTorch's runs drift by 3e-7 to
 # 2e-5, and by chance several times more or less if the start changes in the last place.
 DRIFT, LEAST_DRIFT = 4, 3e-5
+# PyTorch rounds Muon's iteration to bfloat16. A step of so small a matrix is off by up to a tenth of
+# its length (tests/bfloat16.py has the model), each in a direction of its own: thirty of them by a
+# fifth to a half of that, and what their gradients make of it.
+BFLOAT16 = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,14 @@ class Run:
         A class of :mod:`.training`.
     options : dict
         What else it is made with.
+    tolerance : float
+        How far apart the paths may be, where the libraries differ on purpose.
     """
 
     name: str
     program: Any
     options: dict[str, Any] = field(default_factory=dict)
+    tolerance: float = TOLERANCE
 
 
 def all_runs() -> Iterator[Run]:
@@ -55,6 +62,7 @@ def all_runs() -> Iterator[Run]:
     yield Run("GAN, spectral_norm", training.Adversaries)
     yield Run("GAN, gradient penalty", training.Adversaries, {"penalty": 1.0})
     yield Run("classifier, weight_norm", training.Classifier)
+    yield Run("perceptron, Muon", training.Perceptron, tolerance=BFLOAT16)
 
 
 # -- running ------------------------------------------------------------------------------------------
@@ -147,11 +155,12 @@ def compare(recorded: dict[str, Any], digits: Arrays, runs: Iterable[Run] | None
                 row.failures.append(f"{type(error).__name__}: {error}")
                 continue
             exact = theirs["float64"] if dtype == "float32" else None
-            compare_paths(row, ours, theirs[dtype], exact)
+            compare_paths(row, ours, theirs[dtype], exact, run.tolerance)
     return rows
 
 
-def compare_paths(row: Row, ours: Arrays, theirs: Arrays, exact: Arrays | None) -> None:
+def compare_paths(row: Row, ours: Arrays, theirs: Arrays, exact: Arrays | None,
+                  tolerance: float = TOLERANCE) -> None:
     """Compare two runs at every step, and write into the row where they first part.
 
     Parameters
@@ -161,6 +170,7 @@ def compare_paths(row: Row, ours: Arrays, theirs: Arrays, exact: Arrays | None) 
         Paths, as :func:`follow` returns them.
     exact : dict or None
         PyTorch's path in double precision, if the others are in single precision.
+    tolerance : float
     """
     layouts = [{name: (path.shape, path.dtype.name) for name, path in paths.items()}
                for paths in (ours, theirs)]
@@ -174,10 +184,10 @@ def compare_paths(row: Row, ours: Arrays, theirs: Arrays, exact: Arrays | None) 
     row.absolute = float(max(difference(ours[name], theirs[name]).max() for name in ours))
     row.relative = float(gaps[worst].max())
     row.worst = f"step {gaps[worst].argmax() + 1}: {worst}"
-    allowed = np.full(len(gaps[worst]), TOLERANCE)
+    allowed = np.full(len(gaps[worst]), tolerance)
     if exact is not None:
         drift = np.max([distance(theirs[name], exact[name]) for name in exact], axis=0)
-        allowed = np.maximum(DRIFT * np.maximum.accumulate(drift), LEAST_DRIFT)
+        allowed = np.maximum(DRIFT * np.maximum.accumulate(drift), max(LEAST_DRIFT, tolerance))
         gaps = {name: distance(ours[name], exact[name]) for name in exact}
         row.pytorch_error = float(drift.max())
         row.our_error = max(float(gap.max()) for gap in gaps.values())

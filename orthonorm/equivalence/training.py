@@ -127,6 +127,31 @@ class Classifier:
                                               self.labels[i])}
 
 
+class Perceptron:
+    """Digits told apart by two linear layers, each weight moved by Muon in its own precision.
+
+    PyTorch rounds Muon's iteration to bfloat16. Its path is near ours, not equal.
+    """
+
+    steps = 30
+
+    @staticmethod
+    def draw(rng: np.random.Generator, digits: Arrays) -> Arrays:
+        """Draw batches of 16 pictures."""
+        return {"batches": rng.integers(len(digits["pixels"]), size=(Perceptron.steps, 16))}
+
+    def __init__(self, library: Any, dtype: str, digits: Arrays, inputs: Arrays, **options: Any):
+        nn, kind = library.nn, library.dtype(dtype)
+        self.model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8, bias=False, dtype=kind), nn.Tanh(),
+                                   nn.Linear(8, 10, bias=False, dtype=kind))
+        self.optimizer = library.optim.Muon(self.model.named_parameters(), lr=0.05, **options)
+        self.pictures = library.array(pictures(digits, inputs["batches"], dtype))
+        self.labels = library.array(digits["labels"][inputs["batches"]].astype(np.int64))
+        self.library = library
+
+    loss, step = Classifier.loss, Classifier.step
+
+
 class Adversaries:
     """A generator of digits and a critic, every convolution spectral-normalised; hinge loss.
 

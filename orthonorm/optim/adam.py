@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .optimizer import Optimizer, check_not_negative, number
+from .optimizer import Optimizer, check_not_negative, number, towards
 
 
 class Adam(Optimizer):
@@ -99,7 +99,7 @@ class Adam(Optimizer):
         elif weight_decay:
             g = g + weight_decay * x
         t = state["step"] = state.get("step", 0) + 1
-        m = state["exp_avg"] = _towards(g, state.get("exp_avg", np.zeros_like(x)), 1 - beta1)
+        m = state["exp_avg"] = towards(g, state.get("exp_avg", np.zeros_like(x)), 1 - beta1)
         v = state["exp_avg_sq"] = (
             beta2 * state.get("exp_avg_sq", np.zeros_like(x)) + (1 - beta2) * g * g)
         if options["amsgrad"]:
@@ -134,10 +134,3 @@ class AdamW(Adam):
                  weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False):
         super().__init__(named_parameters, lr, betas, eps, weight_decay, amsgrad, maximize=maximize,
                          decoupled_weight_decay=True)
-
-
-def _towards(end: np.ndarray, start: np.ndarray, weight: float) -> np.ndarray:
-    """Return (1 - weight) start + weight end, exactly the end where the weight is 1."""
-    if weight < 0.5:
-        return start + weight * (end - start)
-    return end - (1 - weight) * (end - start)

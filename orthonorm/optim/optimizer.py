@@ -94,6 +94,8 @@ class Optimizer:
             raise ValueError(f"unknown option(s) {sorted(unknown)} in a parameter group; "
                              f"{type(self).__name__} has {sorted(self.defaults)}")
         pairs = [_named_parameter(pair) for pair in options.pop("params")]
+        for name, parameter in pairs:
+            self._check_parameter(name, parameter)
         self._check_options(options)
         groups = [*self.param_groups, {"params": [parameter for _, parameter in pairs],
                                        "param_names": [str(name) for name, _ in pairs], **options}]
@@ -103,13 +105,19 @@ class Optimizer:
             raise ValueError("some parameters appear in more than one parameter group, or twice in one")
         self.param_groups = groups
 
+    def _check_parameter(self, name: str, parameter: Parameter) -> None:
+        """Raise a ValueError if the optimiser cannot move a parameter."""
+
     def _check_options(self, options: Mapping[str, Any]) -> None:
         """Raise a ValueError if an option is out of range."""
         raise NotImplementedError
 
     def _update(self, x: np.ndarray, g: np.ndarray, state: dict[str, Any],
                 options: Mapping[str, Any]) -> np.ndarray:
-        """Return where x goes with the gradient g, both vectors of reals; write into `state`."""
+        """Return where x goes with the gradient g, both arrays of reals; write into `state`.
+
+        A complex parameter has a last axis of two here, a scalar one of one.
+        """
         raise NotImplementedError
 
     def step(self, grads: Mapping[str, Any]) -> None:
@@ -234,7 +242,7 @@ class Optimizer:
                  for positions, group in zip(self._positions(), self.param_groups)
                  for position, parameter in zip(positions, group["params"])
                  for slot, value in self.state.get(parameter, {}).items()}
-        options = {f"param_groups.{i}.{option}": np.array(value)
+        options = {f"param_groups.{i}.{option}": np.array("" if value is None else value)
                    for i, (positions, group) in enumerate(zip(self._positions(), self.param_groups))
                    for option, value in {"params": positions, **_options(group)}.items()}
         return state | options
@@ -283,7 +291,14 @@ class Optimizer:
         self.param_groups, self.state = groups, state
 
 
-# -- checks, and arrays as vectors of reals -----------------------------------------------------------
+def towards(end: np.ndarray, start: np.ndarray, weight: float) -> np.ndarray:
+    """Return (1 - weight) start + weight end, exactly the end where the weight is 1."""
+    if weight < 0.5:
+        return start + weight * (end - start)
+    return end - (1 - weight) * (end - start)
+
+
+# -- checks, and arrays of reals ----------------------------------------------------------------------
 
 def _named_parameter(pair: Any) -> tuple[str, Parameter]:
     if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)
@@ -315,12 +330,15 @@ def _check_gradient(name: str, gradient: Any, parameter: Parameter) -> None:
 
 
 def _reals(array: Any) -> np.ndarray:
-    """View an array as a vector of real numbers, two for a complex one."""
-    return np.ravel(array).view(np.finfo(array.dtype).dtype)
+    """View an array as one of real numbers: a complex one with a last axis of two."""
+    array = np.atleast_1d(array)
+    if not np.iscomplexobj(array):
+        return array
+    return np.ascontiguousarray(array)[..., None].view(np.finfo(array.dtype).dtype)
 
 
 def _shaped_like(parameter: Parameter, reals: np.ndarray) -> np.ndarray:
-    return reals.view(parameter.dtype).reshape(parameter.shape)
+    return np.ascontiguousarray(reals).view(parameter.dtype).reshape(parameter.shape)
 
 
 def _options(group: Mapping[str, Any]) -> dict[str, Any]:
@@ -328,8 +346,11 @@ def _options(group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(option: np.ndarray) -> Any:
-    """Return an option, saved as an array, as the number, bool or tuple that it was."""
-    return tuple(option.tolist()) if option.ndim else option.item()
+    """Return an option, saved as an array, as the number, bool, string, None or tuple that it was."""
+    value = option.tolist()
+    if option.ndim:
+        return tuple(map(tuple, value)) if option.ndim == 2 else tuple(value)
+    return None if value == "" else value
 
 
 def _slot(key: str, value: np.ndarray, parameter: Parameter) -> Any:
