@@ -2,6 +2,14 @@ r"""The Cayley map: :math:`Q = (I - A/2)^{-1} (I + A/2)`, first k columns, for a
 
 A tall X of shape (n, k) stands for the n x n matrix A of :func:`.skew.skew_blocks`. Since A has
 rank at most 2k, one k x k matrix has to be inverted, and nothing n x n ever exists.
+
+============================  ======================================================================
+S = I - Omega/2 + B^H B/4 is  what runs
+============================  ======================================================================
+not :func:`is_large`          Q = [2Y - I; B Y] with Y = S^-1, in the dtype of X
+:func:`is_large`              :func:`cayley_of_large`: a system of at most 2k rows in double precision,
+                              refined; then the orthonormal factor of the answer
+============================  ======================================================================
 """
 import numpy as np
 
@@ -36,17 +44,18 @@ def cayley(X):
 
     Notes
     -----
-    With :math:`\Omega` and B from the lower triangle of X (:func:`.skew.skew_blocks`), the
-    Schur complement of the zero block in :math:`I - A/2` is the k x k matrix S below, and
+    Definition: ``solve(I - A/2, I + A/2)[:, :k]``, A n x n (:func:`.definitions.cayley`). Here the last
+    n - k unknowns are eliminated first: with :math:`\Omega` and B from the lower triangle of X
+    (:func:`.skew.skew_blocks`), the Schur complement of the last block of :math:`I - A/2`, which is the
+    identity, is the k x k matrix S, and
 
     .. math:: S = I - \frac{\Omega}{2} + \frac{B^H B}{4}, \qquad Y = S^{-1}, \qquad
               Q = \begin{pmatrix} 2Y - I \\ B Y \end{pmatrix}.
 
     The Hermitian part of S is at least the identity, so it is always invertible, and its condition
     number is at most its norm. The cost is O(n k^2); PyTorch solves with the n x n matrix I - A/2. A
-    wide X is handled on its transpose. The map is the retraction of [1]_.
-
-    Where S is large, its inverse would lose digits: see :func:`cayley_of_large`.
+    wide X is handled on its transpose. The map is the retraction of [1]_. Where S is large, its inverse
+    would lose digits: see :func:`cayley_of_large`.
 
     References
     ----------
@@ -88,7 +97,7 @@ def schur_complement(X: np.ndarray) -> np.ndarray:
 
 
 def is_large(S: np.ndarray) -> bool:
-    """Tell whether the root mean square singular value of a matrix of a stack is above 4.
+    """Tell whether the root mean square of the singular values exceeds 4, in any matrix of the stack.
 
     Parameters
     ----------
@@ -182,9 +191,9 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     precision unless the matrix is too big for that, takes the condition number, up to the norm of A,
     out of the error [1]_.
 
-    Where the norm of an A exceeds 0.01 / eps, it is scaled down to that. Rounding X moves A by more
-    than 0.01 there, so that of the eigenvalues of its Cayley transform only those are determined which
-    are -1 to rounding, and they stay.
+    An A whose norm exceeds 0.01 / eps is scaled down to that norm. There, rounding X moves A by more
+    than 0.01. The only eigenvalues of its Cayley transform that X still determines are those that are
+    -1 to rounding, and the scaling leaves them so.
 
     References
     ----------
@@ -242,7 +251,8 @@ def cayley_inverse(Q):
 
     Notes
     -----
-    With :math:`Q_1` the first k rows of Q and :math:`Q_2` the others, :func:`cayley` read backwards is
+    Definition: the X for which ``cayley(X)`` is Q (:func:`.definitions.cayley_inverse`). With
+    :math:`Q_1` the first k rows of Q and :math:`Q_2` the others, :func:`cayley` read backwards is
 
     .. math:: Y = \frac{Q_1 + I}{2}, \qquad B = Q_2 Y^{-1}, \qquad \Omega = Y^{-H} - Y^{-1},
 

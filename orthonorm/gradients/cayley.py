@@ -1,4 +1,13 @@
-r"""Rules of the Cayley map."""
+r"""Rules of the Cayley map, of its product with a square base, and of its inverse.
+
+===========================  =========================================================================
+where                        what runs backwards
+===========================  =========================================================================
+S is not :func:`.is_large`   products with the k x k matrix Y, which the answer holds
+and there is a square base   the same, and the base cancels: :func:`base_times_cayley`
+S is :func:`.is_large`       two systems in double precision: :func:`.resolvent`
+===========================  =========================================================================
+"""
 import functools
 
 import numpy as np
@@ -49,7 +58,12 @@ def cayley(X):
               \bar Y &= 2 \bar Q_1 + B^H \bar Q_2, \qquad \bar S = -Y^H \bar Y Y^H, \\
               \bar\Omega &= -\bar S / 2, \qquad
               \bar B = \bar Q_2 Y^H + B (\bar S + \bar S^H) / 4
-                      = \bar Q_2 Y^H - B (\bar\Omega + \bar\Omega^H) / 2.
+                      = \bar Q_2 Y^H - B (\bar\Omega + \bar\Omega^H) / 2, \\
+              \bar X &= \begin{pmatrix} \operatorname{tril}(\bar\Omega - \bar\Omega^H) \\
+                        \bar B \end{pmatrix},
+
+    the last line because :math:`\Omega = L_1 - L_1^H` and :math:`B = L_2`, L the lower triangle of X.
+    (The definition, n x n: :func:`orthonorm.core.definitions.cayley_vjp`.)
 
     Where S is large (:func:`orthonorm.core.cayley.is_large`), Y is too small to be had from Q. With
     :math:`K = (I - A/2)^{-1} E`, from Q = 2K - E,
@@ -58,8 +72,9 @@ def cayley(X):
               J = (I + A/2)^{-1} \bar Q, \qquad \bar A = J K^H, \\
               \bar B &= J_2 K_1^H - K_2 J_1^H, \qquad \bar\Omega = J_1 K_1^H,
 
-    in double precision: on the null space of A, which odd n and tall X have, J and K do not shrink as
-    A grows while the gradient does, and what is large cancels.
+    and :math:`\bar X` from them as above. All of this is in double precision: on the null space of A,
+    which odd n and tall X have, J and K do not shrink as A grows while the gradient does, and what is
+    large cancels.
 
     Examples
     --------
@@ -165,7 +180,8 @@ def base_times_cayley(base, X):
     Backwards the base cancels: with :math:`P = \mathrm{base} \, Q`, and :math:`Y^H Q = Y` for the
     :math:`Y = (Q + I) / 2` of :func:`cayley`,
 
-    .. math:: \bar\Omega = Y^H \bar Q Y^H = Y (Q^H \bar Q) Y^H, \qquad Q^H \bar Q = P^H \bar P.
+    .. math:: \bar\Omega = Y^H \bar Q Y^H = Y (Q^H \bar Q) Y^H, \qquad Q^H \bar Q = P^H \bar P, \qquad
+              \bar X = \operatorname{tril}(\bar\Omega - \bar\Omega^H).
 
     Examples
     --------
@@ -239,8 +255,9 @@ def cayley_inverse(Q):
               \bar Q_2 &= \bar B S^H, \qquad
               \bar Q_1 = S^H (\bar\Omega - \bar\Omega^H) S^H / 2 - B^H \bar Q_2 / 2.
 
-    The lower triangle of X is that of Omega, with half of its diagonal. A matrix that is not
-    orthonormal goes through :func:`orthonormalize` first.
+    X has the lower triangle of :math:`\Omega`, with half of its diagonal, above B: so has
+    :math:`\bar\Omega` that of :math:`\bar X`, and :math:`\bar B` is the rest of it. A matrix that is
+    not orthonormal goes through :func:`orthonormalize` first.
 
     Examples
     --------

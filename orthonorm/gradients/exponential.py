@@ -14,7 +14,41 @@ def _expm(A, exponential):
 
 
 def expm(A):
-    """Differentiable :func:`orthonorm.core.expm`."""
+    r"""Differentiable :func:`orthonorm.core.expm`.
+
+    Parameters
+    ----------
+    A : array or autograd tracer, shape (..., n, n)
+
+    Returns
+    -------
+    array or autograd tracer, shape (..., n, n)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`orthonorm.core.expm`.
+
+    Notes
+    -----
+    With L the Frechet derivative (:func:`expm_frechet`), and :math:`F = e^A`,
+
+    .. math:: \dot F = L(A, \dot A), \qquad \bar A = L(A^H, \bar F),
+
+    because L(A, .) is linear, with the adjoint L(A^H, .) [1]_. (The definition:
+    :func:`orthonorm.core.definitions.expm_vjp`.)
+
+    References
+    ----------
+    .. [1] A. H. Al-Mohy, N. J. Higham, SIAM J. Matrix Anal. Appl. 30 (2009).
+
+    Examples
+    --------
+    >>> from autograd import grad
+    >>> grad(lambda A: expm(A)[0, 0])(np.zeros((2, 2)))
+    array([[1., 0.],
+           [0., 0.]])
+    """
     return _expm(A, Exponential(as_square(stop_gradient(A), "A")))
 
 
@@ -22,12 +56,12 @@ expm_frechet = primitive(core.expm_frechet)
 
 
 def frechet(A, exponential, E):
-    """Return L(A, E), by what is left of the value of e^A unless it is differentiated itself."""
+    """Return L(A, E): from the `exponential` of A, or as a function of A and E if they are traced."""
     return expm_frechet(A, E) if isbox(A) or isbox(E) else exponential.derivative(E)
 
 
 def frechet_adjoint(A, exponential, E):
-    """Return L(A^H, E), by what is left of the value of e^A unless it is differentiated itself."""
+    """Return L(A^H, E): from the `exponential` of A, or as a function of A and E if they are traced."""
     if isbox(A) or isbox(E):
         return expm_frechet(H(A), E)
     return exponential.derivative(E, adjoint=True)
@@ -49,9 +83,8 @@ def _second_frechet(A, E, D):
     return expm_frechet(block2(A, D, zero, A), block2(E, zero, zero, E))[..., :n, n:]
 
 
-# L(A, .) is linear, and its adjoint is L(A^H, .) (Al-Mohy & Higham 2009). The second derivative
-# D -> L2(A; E, D) is linear too; its adjoint is L2(A^H; E^H, .), as reversing the words of the power
-# series of the exponential shows.
+# The second derivative D -> L2(A; E, D) is linear, as L(A, .) is; its adjoint is L2(A^H; E^H, .), as
+# reversing the words of the power series of the exponential shows.
 register(
     _expm,
     adjoint=lambda F, A, exponential, Fbar: frechet_adjoint(A, exponential, Fbar),

@@ -1,4 +1,14 @@
-r"""Rules of the exponential map."""
+r"""Rules of the exponential map.
+
+==========================================  ==========================================================
+where                                       what runs backwards
+==========================================  ==========================================================
+n <= 2k                                     the derivative of :class:`.Exponential` at A
+n > 2k                                      the same at the compressed A, and a term for what leaves the
+                                            range of P
+n > 2k, a rule being differentiated itself  the same of a form with B^H B in the place of R
+==========================================  ==========================================================
+"""
 import numpy as np
 from autograd.extend import primitive
 from autograd.tracer import isbox
@@ -32,17 +42,30 @@ def matrix_exp(X):
 
     Notes
     -----
-    With :math:`B = P R`, :math:`F = e^A` for the compressed :math:`A = [[\Omega, -R^H], [R, 0]]`, and
-    :math:`Q = [F_{11}; P F_{21}]`, a tangent of B has a part in the range of P, which moves R, and a
-    part N orthogonal to it. Along N the exponential of the n x n matrix moves by :math:`N \Phi` with
-    :math:`\Phi = (\int_0^1 e^{tA} dt)_{11}`, since A vanishes on N:
+    Where n <= 2k, Q is the first k columns of :math:`e^A`, and with E those of the identity
+
+    .. math:: \dot Q = L(A, \dot A) E, \qquad \bar A = L(A^H, \bar Q E^H), \qquad
+              \bar\Omega = \bar A_{11}, \qquad \bar B = \bar A_{21} - \bar A_{12}^H, \qquad
+              \bar X = \begin{pmatrix} \operatorname{tril}(\bar\Omega - \bar\Omega^H) \\
+                        \bar B \end{pmatrix},
+
+    L being the Frechet derivative (:func:`.expm_frechet`). This is the definition,
+    :func:`orthonorm.core.definitions.matrix_exp_vjp`, for any n and k.
+
+    Where n > 2k, :math:`B = P R`, :math:`F = e^A` for the compressed
+    :math:`A = [[\Omega, -R^H], [R, 0]]`, and :math:`Q = [F_{11}; P F_{21}]`. A tangent of B has a part
+    in the range of P, which moves R, and a part N orthogonal to it. Along N the exponential of the
+    n x n matrix moves by :math:`N \Phi` with :math:`\Phi = (\int_0^1 e^{tA} dt)_{11}`, since A vanishes
+    on N:
 
     .. math:: \dot R &= P^H \dot B, \qquad \dot F = L(A, \dot A), \qquad
               \dot Q = \begin{pmatrix} \dot F_{11} \\
                   P \dot F_{21} + (\dot B - P \dot R) \Phi \end{pmatrix}, \\
               \bar A &= L\left( A^H, \begin{pmatrix} \bar Q_1 & 0 \\ P^H \bar Q_2 & 0 \end{pmatrix}
-                  \right), \qquad
-              \bar B = P (\bar A_{21} - \bar A_{12}^H) + (I - P P^H) \bar Q_2 \Phi^H.
+                  \right), \qquad \bar\Omega = \bar A_{11}, \qquad
+              \bar B = P (\bar A_{21} - \bar A_{12}^H) + (I - P P^H) \bar Q_2 \Phi^H,
+
+    and :math:`\bar X` from these two as before.
 
     P and R are not differentiated: they could not be where B is rank-deficient, as at B = 0, where
     training starts. Rules that are to be differentiated themselves are those of another form,
@@ -85,7 +108,7 @@ def matrix_exp_adjoint(Q, X, exponential, P, norm, Qbar):
             return skew_adjoint(Abar)
         return skew_blocks_adjoint(Abar[..., :k, :k], Abar[..., k:, :k] - H(Abar[..., :k, k:]))
     if isbox(X) or isbox(Qbar):
-        return _smooth_adjoint(X, Qbar)
+        return _gram_adjoint(X, Qbar)
     Q2bar = Qbar[..., k:, :]
     inside = H(P) @ Q2bar
     Abar = exponential.derivative(_pad_columns(rows(Qbar[..., :k, :], inside), 2 * k), adjoint=True)
@@ -103,14 +126,14 @@ def matrix_exp_tangent(Q, X, exponential, P, norm, dX):
         A = _skew_matrix(*skew_blocks(X)) if isbox(X) or isbox(dX) else None
         return frechet(A, exponential, _skew_matrix(dOmega, dB))[..., :k]
     if isbox(X) or isbox(dX):
-        return _smooth_tangent(X, dX)
+        return _gram_tangent(X, dX)
     dR = H(P) @ dB
     dF = exponential.derivative(_skew_matrix(dOmega, dR))[..., :k]
     Phi = exponential.integral(k)[..., :k, :]
     return rows(dF[..., :k, :], P @ (dF[..., k:, :] - dR @ Phi) + dB @ Phi)
 
 
-def _smooth_adjoint(X, Qbar):
+def _gram_adjoint(X, Qbar):
     k = X.shape[-1]
     M, s = _balanced_matrix(X)
     B, Q1bar, Q2bar = X[..., k:, :], Qbar[..., :k, :], Qbar[..., k:, :]
@@ -120,7 +143,7 @@ def _smooth_adjoint(X, Qbar):
     return skew_blocks_adjoint(Mbar[..., :k, :k], Bbar)
 
 
-def _smooth_tangent(X, dX):
+def _gram_tangent(X, dX):
     k = X.shape[-1]
     M, s = _balanced_matrix(X)
     B, (dOmega, dB) = X[..., k:, :], skew_blocks(dX)
