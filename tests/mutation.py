@@ -59,7 +59,7 @@ def places(path):
 def commands(path):
     """List what to run, the likely to fail first. Tests of a layer do not use the layers above it."""
     if path.name == "definitions.py":  # nothing but tests uses it
-        return [[*PYTEST, path, *DEFINED]]
+        return [[*PYTEST, path, DEFINED[0]], [*PYTEST, *DEFINED[1:]]]
     layer = FOLDERS.index(str(path.parent))
     mirrors = layer == 0 and list(Path("tests/core").glob(f"test_{path.stem}.py"))
     tests = mirrors or [TESTS[layer]]

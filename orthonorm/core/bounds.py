@@ -51,6 +51,9 @@ def spectral_norm_bounds(W: Any, n_iterations: int = 10) -> Bounds:
 
     Notes
     -----
+    Definition: two numbers around ``svd(W, compute_uv=False)[0]``, which ``tests/core/test_bounds.py``
+    computes with 50 digits.
+
     Power iteration only ever gives a lower bound. The upper bound is by Gram iteration [1]_,
     :math:`G_0 = W`, :math:`G_{t+1} = G_t^H G_t`: each product squares the singular values, so that
 

@@ -59,6 +59,11 @@ def complete(Q: Any) -> np.ndarray:
         If `Q` is not finite, not a matrix or stack of them, wide, or its columns are far from
         orthonormal.
 
+    Notes
+    -----
+    Definition: Q beside ``qr(Q, mode="complete")[0][:, k:]``, which ``tests/core/test_completion.py``
+    compares with. Here the reflectors are applied to those columns of the identity only, in blocks.
+
     References
     ----------
     .. [1] G. H. Golub, C. F. Van Loan, "Matrix Computations", 4th ed., 2013, section 5.1.6.

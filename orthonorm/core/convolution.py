@@ -43,6 +43,9 @@ def convolution_matrix(kernel: Any, input_size: Any, stride: Any = 1, padding: A
 
     Notes
     -----
+    Definition: column j is the convolution of the j-th unit input; ``tests/core/test_convolution.py``
+    multiplies inputs by the matrix and compares with ``nn.functional``.
+
     Row (o, p) and column (c, q) meet in the sum of the kernel's entries at those k for which the
     output position p sees the input position q,
 
@@ -120,8 +123,10 @@ def circular_convolution_singular_values(kernel: Any, input_size: Any, dilation:
 
     Notes
     -----
-    The Fourier transform, which is unitary but for a factor, makes the map block diagonal [1]_. The
-    block of frequency f is
+    Definition: ``svd(convolution_matrix(..., padding_mode="circular"), compute_uv=False)``, which
+    ``tests/core/test_convolution.py`` compares with. Here no such matrix is made: the Fourier
+    transform, which is unitary but for a factor, makes the map block diagonal [1]_. The block of
+    frequency f is
 
     .. math:: T_f = \sum_k e^{-2 \pi i \sum_j f_j d_j k_j / n_j} \, W_{:, :, k},
 
@@ -185,6 +190,9 @@ def circular_convolution_norm_bounds(kernel: Any, input_size: Any, n_iterations:
 
     Notes
     -----
+    Definition: two numbers around the largest of :func:`circular_convolution_singular_values`, with
+    which ``tests/core/test_convolution.py`` compares.
+
     The largest of the bounds of the blocks of :func:`circular_convolution_singular_values` [1]_, by
     :func:`spectral_norm_bounds`. For a real kernel the frequencies f and -f have conjugate blocks,
     and one of the two is enough. The blocks are summed by the definition, whose error is known:

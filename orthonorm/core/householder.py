@@ -1,4 +1,17 @@
-r"""Products of Householder reflectors, in blocks: the compact WY representation, and back."""
+r"""Products of Householder reflectors, in blocks: the compact WY representation, and back.
+
+A tall X of shape (n, k) holds k reflectors below its diagonal, and the signs of the columns on it.
+:class:`.reflectors.CompactWY` multiplies them:
+
+==========================================  ==========================================================
+what is wanted                              what runs
+==========================================  ==========================================================
+the frame, n > k                            ``frame``: (E - V T V1^T) diag(d), two products
+the frame, n = k                            the identity from the left of all reflectors, as below
+a matrix from the left, n = k <= 64, real   ``multiply_from_right``: LAPACK's ``ormqr``
+the same, larger or complex                 ``multiply_from_right``: 64 reflectors at a time
+==========================================  ==========================================================
+"""
 from typing import Any
 
 import numpy as np
@@ -32,9 +45,11 @@ def householder(X: Any) -> np.ndarray:
 
     Notes
     -----
-    PyTorch multiplies the reflectors :math:`I - \tau_j v_j v_j^T`, :math:`\tau_j = 2 / \|v_j\|^2`,
-    one at a time. With all of them in :math:`V = \operatorname{tril}(X, -1) + E` (E the first k
-    columns of the identity, :math:`V_1` the top k rows of V), their product is
+    Definition: the product of the reflectors :math:`I - \tau_j v_j v_j^T`,
+    :math:`\tau_j = 2 / \|v_j\|^2`, one at a time, as PyTorch computes it; its first k columns, times
+    the signs d (:func:`.definitions.householder`). Here all of them are multiplied at once: in
+    :math:`V = \operatorname{tril}(X, -1) + E` (E the first k columns of the identity, :math:`V_1` the
+    top k rows of V) they make
 
     .. math:: Q = (E - V T V_1^T) \operatorname{diag}(d), \qquad
               T^{-1} = \operatorname{triu}(V^T V, 1) + \tfrac12 \operatorname{diag}(V^T V),
@@ -125,7 +140,8 @@ def householder_inverse(Q: Any) -> np.ndarray:
 
     Notes
     -----
-    LAPACK's ``geqrf`` factors :math:`Q = H_1 \cdots H_k R`, so that the signs are those of the
+    Definition: an X whose ``householder`` is Q (:func:`.definitions.householder_inverse`). LAPACK's
+    ``geqrf`` factors :math:`Q = H_1 \cdots H_k R`, so that the signs are those of the
     diagonal of R. Where the rest of a column is zero already, LAPACK takes :math:`\tau_j = 0`,
     :math:`H_j = I`, while :func:`householder` always reflects: the sign is turned. A zero on the
     diagonal of R counts as positive (PyTorch takes its sign, 0, and loses the column).

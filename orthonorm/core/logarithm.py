@@ -53,6 +53,9 @@ def matrix_exp_inverse(Q):
 
     Notes
     -----
+    Definition: the X nearest to 0 whose ``matrix_exp`` is Q (:func:`.definitions.matrix_exp_inverse`, a
+    logarithm of n x n matrices at each of its steps).
+
     Square: the principal logarithm, from the (real) Schur form :math:`Q = U D U^H`, which is diagonal,
     or block diagonal with plane rotations, because Q is normal. The angles lie in
     :math:`[-\pi, \pi]`; eigenvalues -1 of a real Q come in pairs, each a rotation by :math:`\pi`.

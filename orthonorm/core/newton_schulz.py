@@ -43,6 +43,9 @@ def newton_schulz(A: Any, coefficients: Any, steps: int | None = None, eps: floa
 
     Notes
     -----
+    Definition: the steps below, written out (:func:`.definitions.newton_schulz`). Here a step is three
+    products instead of five, with the smaller of the two Gram matrices.
+
     Every matrix of a stack is divided by its own norm, so its singular values are at most 1. A step is
 
     .. math:: A \leftarrow a A + b\, A A^H A + c\, (A A^H)^2 A
@@ -50,8 +53,7 @@ def newton_schulz(A: Any, coefficients: Any, steps: int | None = None, eps: floa
 
     and with :math:`A = U \Sigma V^H` it is :math:`U p(\Sigma) V^H`, :math:`p(s) = a s + b s^3 + c s^5`.
     The singular vectors stay, to rounding; :func:`polynomial_gain` is what happens to the singular
-    values. The cost of a step is O(n k^2). A wide A is handled on its transpose. The definition is
-    ``newton_schulz`` of :mod:`.definitions`.
+    values. The cost of a step is O(n k^2). A wide A is handled on its transpose.
 
     `eps` is 1e-7 in PyTorch, in bfloat16: smaller gradients keep their size and are not orthogonalised.
     Here it is zero unless given, so that the scale of A has no influence.

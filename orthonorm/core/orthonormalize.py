@@ -25,11 +25,15 @@ def orthonormalize(A):
 
     Notes
     -----
+    Definition: ``Q * diag(R) / abs(diag(R))`` of ``Q, R = qr(A)``
+    (:func:`.definitions.orthonormalize`). That is also what runs, with these precautions. The columns
+    are scaled by powers of two first, which does not change Q, so that no sum of squares over- or
+    underflows. A zero on the diagonal of R counts as positive. (PyTorch multiplies by its sign, 0, and
+    the column is lost.)
+
     Where A has full rank, its QR factorisation with positive diagonal is unique, and an orthonormal
-    A is its own factor. Where it has not, Q is one of many, but orthonormal all the same: a zero on
-    the diagonal of R counts as positive. (PyTorch multiplies by its sign, 0, and the column is lost.)
-    A wide A is handled on its transpose. The columns are scaled by powers of two first, which does not
-    change Q, so that no sum of squares over- or underflows.
+    A is its own factor. Where it has not, Q is one of many, but orthonormal all the same. A wide A is
+    handled on its transpose.
 
     References
     ----------

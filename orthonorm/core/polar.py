@@ -25,12 +25,12 @@ def polar(A):
 
     Notes
     -----
-    From the singular value decomposition,
+    Definition: ``U @ Vh`` of ``svd(A)`` (:func:`.definitions.polar`), which is also what runs:
 
     .. math:: A = U \Sigma V^H, \qquad P = U V^H, \qquad M = V \Sigma V^H,
 
-    and no orthonormal frame is nearer to A than P, in any unitarily invariant norm [1]_. The definition
-    is ``polar`` of :mod:`.definitions`. The cost is O(n k^2).
+    and no orthonormal frame is nearer to A than P, in any unitarily invariant norm [1]_. The cost
+    is O(n k^2).
 
     Where A has full rank, P is unique. Where it has not, P is one of many frames that are equally near:
     LAPACK's singular vectors of the singular value 0 are orthonormal too, and they complete it. The

@@ -37,7 +37,7 @@ class CompactWY:
     V : ndarray, shape (..., n, k)
         The reflectors, unit lower trapezoidal.
     tau : ndarray, shape (..., k)
-        Zero where a reflection is left out. In double precision, where it is known so.
+        Zero where a reflection is left out. Of the dtype of `V`, or in double precision.
     signs : ndarray, shape (..., k)
         Real: d.
     """

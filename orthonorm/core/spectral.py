@@ -40,7 +40,8 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
 
     Notes
     -----
-    Each iteration is, in this order,
+    Definition: :func:`.definitions.power_iteration`, which is also what runs, without an exception for
+    zero. Each iteration is, in this order,
 
     .. math:: u \leftarrow \frac{W v}{\max(\|W v\|, \varepsilon)}, \qquad
               v \leftarrow \frac{W^H u}{\max(\|W^H u\|, \varepsilon)}.
@@ -141,6 +142,11 @@ def spectral_normalize(W: Any, u: Any, v: Any) -> np.ndarray:
     TypeError, ValueError
         If an argument is not finite, or of an unsupported dtype or the wrong shape; if the estimate
         is zero, or too small to divide by, although W is not zero.
+
+    Notes
+    -----
+    Definition: ``W / (conj(u) @ W @ v)`` (:func:`.definitions.spectral_normalize`), which is also what
+    runs.
 
     References
     ----------

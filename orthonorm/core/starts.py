@@ -33,6 +33,9 @@ def haar(shape: tuple[int, ...], dtype: Any = np.float64, rng: Any = None) -> np
 
     Notes
     -----
+    Definition: ``orthonormalize(Z)``, Z of independent standard normal entries, which is what runs. Its
+    moments are tested against those of the Haar measure (``tests/core/test_starts.py``).
+
     Let Z have independent standard normal entries. The distribution of Z does not change when it is
     multiplied by an orthogonal matrix from the left, nor does therefore that of its orthonormal
     factor, provided that this is a function of Z alone: R has a positive diagonal [1]_. The Q of
@@ -89,6 +92,9 @@ def torus(shape: tuple[int, ...], dtype: Any = np.float64, rng: Any = None) -> n
 
     Notes
     -----
+    Definition: the blocks above, of uniform angles; ``tests/core/test_starts.py`` tests their form and
+    their distribution.
+
     The angles are independent and uniform in :math:`[-\pi, \pi)`, as in [1]_; [2]_ took them from
     :math:`[0, \pi/2]`. The matrices of this form are a maximal torus of SO(n), of U(n) where they are
     complex: every rotation is conjugate to one of them. Their determinant is 1 in SO(n). Unlike those

@@ -32,7 +32,9 @@ def unitary_householder(X):
 
     Notes
     -----
-    With the reflectors :math:`v_j` in :math:`V = \operatorname{tril}(X, -1) + E`,
+    Definition: the product of the reflectors, one at a time, and of the phases
+    (:func:`.definitions.unitary_householder`). With the reflectors :math:`v_j` in
+    :math:`V = \operatorname{tril}(X, -1) + E`,
 
     .. math:: Q = \prod_{j=1}^k \left(I - \frac{2}{\|v_j\|^2} v_j v_j^H\right) E
                   \operatorname{diag}(d), \qquad d_j = \frac{x_{jj}}{|x_{jj}|},
@@ -140,9 +142,12 @@ def unitary_householder_inverse(Q):
 
     Notes
     -----
-    :math:`Q - E \operatorname{diag}(d) = -V (T V_1^H \operatorname{diag}(d))` is an LU factorisation
-    without pivoting [1]_. Each pivot is an entry p of modulus at most 1 minus its phase d; with
-    :math:`d = -p / |p|` its modulus is :math:`1 + |p|`, so that nothing is divided by a small number.
+    Definition: the X with zeros above its diagonal whose ``unitary_householder`` is Q
+    (:func:`.definitions.unitary_householder_inverse`, a reflector for each column in turn). Here it is
+    an elimination: :math:`Q - E \operatorname{diag}(d) = -V (T V_1^H \operatorname{diag}(d))` is an LU
+    factorisation without pivoting [1]_. Each pivot is an entry p of modulus at most 1 minus its phase
+    d; with :math:`d = -p / |p|` its modulus is :math:`1 + |p|`, so that nothing is divided by a small
+    number.
 
     References
     ----------

@@ -2,8 +2,8 @@ r"""The core maps as autograd primitives: their values, and how they are differe
 
 Every name here is a function of :mod:`orthonorm.core` that `autograd
 <https://github.com/HIPS/autograd>`_ can differentiate, in reverse and in forward mode, to any
-order, or :func:`stop_gradient`. Of core there lack only the functions that nothing is differentiated
-through: random frames, completions, coefficients of polynomials and their bounds, and the dense matrix
+order, or :func:`stop_gradient`. Some functions are in core only, because they are constants to every
+derivative: random frames, completions, coefficients of polynomials and their bounds, the dense matrix
 and all the singular values of a convolution.
 
 For each map f there are two rules, with their derivations:
@@ -20,6 +20,10 @@ steepest ascent. autograd's own convention is its complex conjugate, so what is 
 :math:`g \mapsto \overline{\mathrm{adjoint}(\bar g)}`, and ``autograd.grad`` of a function of these
 maps is the conjugate of what PyTorch returns. :func:`orthonorm.func.value_and_grad` returns
 PyTorch's.
+
+The derivation of an adjoint ends at X-bar, the gradient in the unconstrained X. Its definition is the
+``..._vjp`` of that name in :mod:`orthonorm.core.definitions`. Rules are registered by
+:func:`.rules.register`, as ``adjoint(Q, X, *constants, Qbar)`` and ``tangent(Q, X, *constants, dX)``.
 
 A dot over a name stands for a tangent, a bar for an adjoint; in the code they are ``dQ`` and
 ``Qbar``.

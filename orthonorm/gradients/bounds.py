@@ -123,12 +123,13 @@ def circular_convolution_norm_bounds(kernel, input_size, n_iterations=10, dilati
 
 # -- directions of gradients, as functions of the scaled matrix or kernel -----------------------------
 
-def _on_tall(direction):
+def _of_fewer_columns(direction):
+    """Extend a direction of tall matrices to wide ones by the conjugate transpose, of the same norm."""
     return lambda X: H(direction(H(X))) if np.shape(X)[-2] < np.shape(X)[-1] else direction(X)
 
 
 def _projection(v):
-    return _on_tall(lambda X: (X @ v) @ H(v))
+    return _of_fewer_columns(lambda X: (X @ v) @ H(v))
 
 
 def _power(n_iterations):
@@ -138,7 +139,7 @@ def _power(n_iterations):
             G = _unit(H(G) @ G)
             N = _unit(N @ G)
         return N
-    return _on_tall(direction)
+    return _of_fewer_columns(direction)
 
 
 def _of_block(direction, shape, exponentials):

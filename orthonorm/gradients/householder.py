@@ -1,4 +1,15 @@
-r"""Rules of the compact WY product of reflectors, and of the way back from a frame to them."""
+r"""Rules of the compact WY product of reflectors, and of the way back from a frame to them.
+
+=========================================  ===========================================================
+where                                      what runs backwards
+=========================================  ===========================================================
+n > k                                      V-bar by products with G and with W = T V1^T
+n = k, single precision, a long reflector  the same, V and T in double precision
+n = k otherwise, also with a base          V-bar from K, the skew part of Q^T Q-bar: fewer products
+=========================================  ===========================================================
+
+A reflector is long if its tau is below ``TAU_OF_LONG``.
+"""
 import functools
 
 import numpy as np
@@ -13,7 +24,7 @@ from .orthonormalize import orthonormalize
 from .rules import any_shape, cast, mT, register, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint
 
-LONG = 2 / 300**2  # tau of a reflector of norm 300
+TAU_OF_LONG = 2 / 300**2  # a reflector v with a smaller tau = 2 / |v|^2 is long
 
 
 @primitive
@@ -51,8 +62,11 @@ def householder(X):
     and backwards, with :math:`G = \bar Q \operatorname{diag}(d)` and -R the gradient of the right-hand
     side :math:`V_1^T`,
 
-    .. math:: \bar W = -V^T G, \quad R = -T^T \bar W, \quad C = \operatorname{half}(R W^T), \quad
-              \bar V = V (C + C^T) - G W^T - \begin{pmatrix} R^T \\ 0 \end{pmatrix}.
+    .. math:: \bar W &= -V^T G, \quad R = -T^T \bar W, \quad C = \operatorname{half}(R W^T), \quad
+              \bar V = V (C + C^T) - G W^T - \begin{pmatrix} R^T \\ 0 \end{pmatrix}, \\
+              \bar X &= \operatorname{tril}(\bar V, -1).
+
+    (The definition, one reflector at a time: :func:`orthonorm.core.definitions.householder_vjp`.)
 
     Where Q is square, fewer products do. Every change of the orthogonal
     :math:`P = I - V T V^T` is P times a skew matrix, so that the gradient depends on G by
@@ -84,7 +98,7 @@ def _factors(X, product):
     They are in double precision where a reflector is long, for T multiplies the error of V^T G.
     """
     if not isbox(X):
-        if X.dtype == float or np.min(product.tau, initial=1) > LONG:
+        if X.dtype == float or np.min(product.tau, initial=1) > TAU_OF_LONG:
             return product.V, product.T
         V = product.V.astype(float)
         return V, triangle(V, product.tau)

@@ -46,6 +46,8 @@ def orthonormalize(A):
               \operatorname{up}^*(Z) = \operatorname{triu}(Z, 1) + \operatorname{tril}(Z^H, -1)
               + \operatorname{Re} \operatorname{diag}(Z).
 
+    (Defined in this form by :func:`orthonorm.core.definitions.orthonormalize_vjp`.)
+
     References
     ----------
     .. [1] S. F. Walter, L. Lehmann, "Algorithmic differentiation of linear algebra functions with

@@ -94,7 +94,9 @@ def spectral_normalize(W, u, v):
 
     .. math:: \dot P = \frac{\dot W - (u^H \dot W v) P}{\sigma}, \qquad
               \bar W = \frac{\bar P - \left(\sum_{ij} \overline{P_{ij}} \bar P_{ij}\right) u v^H}
-                             {\overline{\sigma}}.
+                             {\overline{\sigma}},
+
+    which is also the definition, :func:`orthonorm.core.definitions.spectral_normalize_vjp`.
 
     References
     ----------

@@ -36,12 +36,17 @@ def unitary_householder(X):
 
     Notes
     -----
-    The product of the reflectors has the rules given in :func:`.householder.householder`, with the
-    conjugate transpose for the transpose; the phases :math:`d = x / |x|` have
+    Q is the product P of the reflectors times the phases d of the diagonal x. The product has the rules
+    given in :func:`.householder.householder`, with the conjugate transpose for the transpose, and the
+    phases :math:`d = x / |x|` have
 
-    .. math:: \dot d = \frac{i d \operatorname{Im}(\bar d \dot x)}{|x|},
+    .. math:: \dot d = \frac{i d \operatorname{Im}(d^* \dot x)}{|x|}, \qquad
+              \bar x = \frac{i d \operatorname{Im}(d^* \bar d)}{|x|},
 
-    an operator on x that is its own adjoint.
+    the same operator, since it is its own adjoint. :math:`\bar P = \bar Q \operatorname{diag}(d^*)`
+    gives :math:`\bar X` below the diagonal, :math:`\bar x` gives it on the diagonal, where
+    :math:`\bar d_j = \sum_i P_{ij}^* \bar Q_{ij}`; above it is zero. (The definition:
+    :func:`orthonorm.core.definitions.unitary_householder_vjp`.)
 
     Examples
     --------

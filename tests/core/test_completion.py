@@ -27,6 +27,14 @@ def test_complete_is_orthogonal_and_begins_with_the_frame(shape, dtype):
 
 
 @dtypes
+@pytest.mark.parametrize("shape", TALL, ids=str)
+def test_complete_is_the_complete_qr_factorisation(shape, dtype):
+    Q = frame(shape, dtype)
+    expected = np.linalg.qr(Q, mode="complete")[0][..., shape[-1]:]
+    assert_within(complete(Q)[..., shape[-1]:], expected, 5 * shape[-2] * eps(dtype))
+
+
+@dtypes
 @pytest.mark.parametrize("Q", [np.eye(5, 3), -np.eye(5, 3), np.eye(5)[:, [4, 0, 2]],
                                np.eye(5)[:, ::-1], np.eye(4) * [1, -1, -1, 1]], ids=str)
 def test_frames_of_unit_vectors_are_completed_too(Q, dtype):

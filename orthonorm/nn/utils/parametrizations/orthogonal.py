@@ -151,8 +151,8 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     weight = as_matrices(stop_gradient(weight), name)
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
-        smooth = square or np.iscomplexobj(weight) or on_top
-        orthogonal_map = "matrix_exp" if smooth else "householder"
+        needs_exponential = square or np.iscomplexobj(weight) or on_top
+        orthogonal_map = "matrix_exp" if needs_exponential else "householder"
     if orthogonal_map not in ORTHOGONAL_MAPS:
         names = ", ".join(f'"{known}"' for known in ORTHOGONAL_MAPS)
         raise ValueError(f"orthogonal_map has to be one of {names}. Got: {orthogonal_map}")

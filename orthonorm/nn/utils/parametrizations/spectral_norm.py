@@ -164,7 +164,7 @@ class _SpectralNorm(Module):
     def _as_matrix(self, weight: Any) -> Any:
         W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
         W = W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
-        # If a row is not tiny nor is W, whose scale can be left: this spares a pass over all of it.
+        # If the first row has a usual size, W is left as it is: this spares a pass over all of it.
         return W if power_of_two(stop_gradient(W)[:1]) is None else to_usual_scale(W)
 
     def _from_matrix(self, W: Any, shape: tuple[int, ...]) -> Any:
