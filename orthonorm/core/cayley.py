@@ -191,9 +191,11 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     precision unless the matrix is too big for that, takes the condition number, up to the norm of A,
     out of the error [1]_.
 
-    An A whose norm exceeds 0.01 / eps is scaled down to that norm. There, rounding X moves A by more
-    than 0.01. The only eigenvalues of its Cayley transform that X still determines are those that are
-    -1 to rounding, and the scaling leaves them so.
+    A system whose A has a norm above 0.01 / eps cannot be refined. There A is scaled down to that norm
+    by a factor c, and the resolvent of c A is corrected. For an eigenvalue i a of A it has the
+    eigenvalue :math:`z = 1 / (1 - i c a / 2)` instead of :math:`1 / (1 - i a / 2)`. The latter is 1 = z
+    where a is 0 and nearly c z where a is large, so that :math:`c z + (1 - c) z^2` replaces it. Between
+    these two, rounding X moves it by more than their difference.
 
     References
     ----------
@@ -209,19 +211,28 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     A, P = compressed(Omega, B)
     S = np.eye(A.shape[-1], dtype=A.dtype) - A / 2
 
+    extended = Omega, B
+    if X.size * k <= 2**22:  # long double has no BLAS: this takes up to 50 ms
+        extended = tuple(block.astype(np.result_type(block, np.longdouble)) for block in extended)
+
     def solve(G1: np.ndarray, G2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         part = H(P) @ G2
         J = np.linalg.solve(S, np.concatenate([G1, part], axis=-2))
         return J[..., :k, :], G2 + P @ (J[..., k:, :] - part)
 
-    G1, G2 = G[..., :k, :], G[..., k:, :]
-    J1, J2 = solve(G1, G2)
-    if X.size * k <= 2**22:  # long double has no BLAS: this takes up to 50 ms
-        Omega, B = (block.astype(np.result_type(block, np.longdouble)) for block in (Omega, B))
-    residual1 = G1 - J1 + (Omega @ J1 - H(B) @ J2) / 2
-    residual2 = G2 - J2 + B @ J1 / 2
-    change1, change2 = solve(residual1.astype(A.dtype), residual2.astype(A.dtype))
-    return np.concatenate([J1 + change1, J2 + change2], axis=-2).astype(G.dtype)
+    def refined(G: np.ndarray) -> np.ndarray:
+        G1, G2 = G[..., :k, :], G[..., k:, :]
+        J1, J2 = solve(G1, G2)
+        Omega, B = extended
+        residual1 = G1 - J1 + (Omega @ J1 - H(B) @ J2) / 2
+        residual2 = G2 - J2 + B @ J1 / 2
+        change1, change2 = solve(residual1.astype(A.dtype), residual2.astype(A.dtype))
+        return np.concatenate([J1 + change1, J2 + change2], axis=-2)
+
+    J = refined(G)
+    if (scale < 1).any():
+        J = scale * J + (1 - scale) * refined(J)
+    return J.astype(G.dtype)
 
 
 @any_shape("Q")

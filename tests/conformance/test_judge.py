@@ -33,12 +33,8 @@ def test_the_definitions_are_right():
 
 
 def test_orthonorm_is_right():
-    """But for regular matrices of norms above 1 / eps: their eigenvalues near -1 are taken for -1.
-
-    They are off by up to 400 eps, as `resolvent` scales a norm down to 0.01 / eps.
-    """
     report = judge(own)
-    assert {v.question.id for v in report.failures} <= {"cayley/complex128/huge/special"}, report
+    assert report.passed, report
 
 
 def test_a_module_an_object_and_a_dict_are_asked_for_what_they_have():

@@ -231,3 +231,12 @@ def test_inverse_warns_of_nothing(recwarn):
     with pytest.raises(ValueError):
         cayley_inverse(np.diag([1.0, -1.0 + 1e-16, 1.0]))
     assert not recwarn.list
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(4, 4), (2, 2), (5, 2), (2, 5), (4, 1), (6, 4)], ids=str)
+def test_a_huge_matrix_is_mapped_to_the_exact_answer(shape, dtype):
+    """But for a real A of odd order, which is singular: its null vector needs extended precision."""
+    for scale in (1e17, 1e20, 1e30):
+        X = sample(shape, dtype, scale=scale)
+        assert truth.error(cayley(X), truth.cayley(X)) <= 20 * max(shape) * eps(dtype)
