@@ -42,13 +42,40 @@ def as_matrices(X: Any, name: str = "X") -> np.ndarray:
     ...
     TypeError: W must have dtype float32, float64, complex64 or complex128, got int64
     """
-    X = np.asarray(X)
+    X = as_array(X, name)
     check_dtype(X, name)
     if X.ndim < 2:
         raise ValueError(
             f"{name} must be a matrix or a stack of matrices (..., n, k), got shape {X.shape}"
         )
     return check_finite(X, name)
+
+
+def as_array(x: Any, name: str) -> np.ndarray:
+    """Return `x` as an array, or raise TypeError, which says what to do with a tensor of PyTorch.
+
+    Parameters
+    ----------
+    x : array_like
+    name : str
+        What the error message calls it.
+
+    Returns
+    -------
+    ndarray
+        `x` itself where it is an array already.
+    """
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:  # NumPy's, and PyTorch's
+        hint = " (of a tensor: x.detach().cpu().numpy(), after .float() if it is bfloat16)"
+        raise TypeError(f"{name} cannot be converted to an array: {error}"
+                        f"{hint if is_of_torch(x) else ''}") from error
+
+
+def is_of_torch(x: Any) -> bool:
+    """Tell whether something is PyTorch's, without importing PyTorch."""
+    return type(x).__module__.partition(".")[0] == "torch"
 
 
 def check_finite(X: np.ndarray, name: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from .matrices import check_dtype, check_finite
+from .matrices import as_array, check_dtype, check_finite
 
 
 def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
@@ -76,7 +76,7 @@ def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
 
 def as_triple(W: Any, u: Any, v: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Check the shapes of a matrix and a vector for each side; give the vectors the matrix's dtype."""
-    W, u, v = np.asarray(W), np.asarray(u), np.asarray(v)
+    W, u, v = as_array(W, "W"), as_array(u, "u"), as_array(v, "v")
     check_dtype(W, "W")
     if W.ndim != 2 or u.shape != W.shape[:1] or v.shape != W.shape[1:]:
         raise ValueError(

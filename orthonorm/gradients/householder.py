@@ -192,6 +192,7 @@ def _reflectors_of_frame(Q):
     return np.tril(core.householder_inverse(Q), -1)
 
 
+@any_shape
 def householder_inverse(Q):
     r"""Differentiable :func:`orthonorm.core.householder_inverse`.
 
@@ -235,8 +236,6 @@ def householder_inverse(Q):
     array([[ 0.64],
            [-0.48]])
     """
-    if np.ndim(Q) >= 2 and Q.shape[-2] < Q.shape[-1]:
-        return mT(householder_inverse(mT(Q)))
     X = core.householder_inverse(stop_gradient(Q))
     frame = orthonormalize(Q)
     # Above the diagonal stands LAPACK's R, whose rows have the signs of its diagonal. Where there was

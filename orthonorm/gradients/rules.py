@@ -117,11 +117,12 @@ def register(fun, *, adjoint, tangent):
 
 
 def any_shape(tall_map):
-    """Extend a function of tall matrices to wide ones: f(X) = f(X^T)^T."""
+    """Extend a function of tall matrices to wide ones, f(X) = f(X^T)^T, and to lists."""
     @functools.wraps(tall_map)
     def of_any_shape(X):
-        shape = numpy.shape(X)
-        wide = len(shape) >= 2 and shape[-2] < shape[-1]
+        if not isbox(X):  # a list may hold tracers
+            X = (autograd.numpy.array(X) if isinstance(X, (list, tuple)) else matrices.as_array(X, "X"))
+        wide = X.ndim >= 2 and X.shape[-2] < X.shape[-1]
         return mT(tall_map(mT(X))) if wide else tall_map(X)
     return of_any_shape
 

@@ -7,11 +7,11 @@ from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2
 from .layers import Bilinear, Embedding, Flatten, Identity, LayerNorm, Linear
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from .module import Module
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 from .recurrent import GRU, LSTM, RNN
 
 __all__ = [
-    "BCEWithLogitsLoss", "Bilinear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
+    "BCEWithLogitsLoss", "Bilinear", "Buffer", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
     "ConvTranspose2d", "ConvTranspose3d", "CrossEntropyLoss", "Embedding", "Flatten", "GELU", "GRU",
     "GRUCell", "Identity", "LSTM", "LSTMCell", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax",
     "MSELoss", "Module", "ModuleDict", "ModuleList", "Parameter", "RNN", "RNNCell", "ReLU",

@@ -50,8 +50,7 @@ class _Numbered(Module):
             self.append(module)
         return self
 
-    def insert(self, index: int, module: Module) -> None:
-        """Put a module before position `index`, from minus the length to the length."""
+    def _insert(self, index: int, module: Module) -> None:
         if not -len(self) <= as_int("index", index) <= len(self):
             raise IndexError(f"index {index} is out of range")
         modules = list(self)
@@ -103,11 +102,45 @@ class Sequential(_Numbered):
     def _of(cls, named: list[tuple[str, Module]]) -> "Sequential":
         return cls(dict(named))
 
+    def insert(self, index: int, module: Module) -> "Sequential":
+        """Put a module before position `index`, from minus the length to the length; return self."""
+        self._insert(index, module)
+        return self
+
+    def __add__(self, other: "Sequential") -> "Sequential":
+        return Sequential(*self, *_chain(other))
+
+    def __iadd__(self, other: "Sequential") -> "Sequential":
+        self.extend(_chain(other))
+        return self
+
+    def __mul__(self, times: int) -> "Sequential":
+        return Sequential(*list(self) * _positive(times))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> "Sequential":
+        self.extend(list(self) * (_positive(times) - 1))
+        return self
+
     def forward(self, input: Any) -> Any:
         """Pass `input` through all modules in order."""
         for module in self:
             input = module(input)
         return input
+
+
+def _chain(other: Any) -> list[Module]:
+    if not isinstance(other, Sequential):
+        raise ValueError("add operator supports only objects of Sequential class, but "
+                         f"{type(other)} is given.")
+    return list(other)
+
+
+def _positive(times: Any) -> int:
+    if as_int("the factor", times) <= 0:
+        raise ValueError(f"Non-positive multiplication factor {times} for a Sequential")
+    return times
 
 
 class ModuleList(_Numbered):
@@ -134,6 +167,17 @@ class ModuleList(_Numbered):
     @classmethod
     def _of(cls, named: list[tuple[str, Module]]) -> "ModuleList":
         return ModuleList(module for _, module in named)
+
+    def insert(self, index: int, module: Module) -> None:
+        """Put a module before position `index`, from minus the length to the length."""
+        self._insert(index, module)
+
+    def __add__(self, other: Iterable[Module]) -> "ModuleList":
+        return ModuleList([*self, *other])
+
+    def __iadd__(self, other: Iterable[Module]) -> "ModuleList":
+        self.extend(other)
+        return self
 
     def _children_lines(self) -> list[str]:
         runs: list[list] = []  # [names, repr]: equal neighbours are printed once
@@ -187,12 +231,18 @@ class ModuleDict(Module):
     @undone_if_it_raises
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add every module of a mapping, or of pairs, replacing those of the same name."""
-        try:
-            named = dict(modules)
-        except (TypeError, ValueError):
-            raise TypeError("modules must be a mapping from names to modules, or pairs of both, got "
-                            f"{modules!r}") from None
-        for name, module in named.items():
+        if not isinstance(modules, Iterable):
+            raise TypeError("ModuleDict.update should be called with an iterable of key/value pairs, "
+                            f"but got {type(modules).__name__}")
+        pairs = modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules
+        for i, pair in enumerate(pairs):
+            if not isinstance(pair, Iterable):
+                raise TypeError(f"ModuleDict update sequence element #{i} should be Iterable; is "
+                                f"{type(pair).__name__}")
+            if len(pair) != 2:
+                raise ValueError(f"ModuleDict update sequence element #{i} has length "
+                                 f"{len(pair)}; 2 is required")
+            name, module = pair
             self[name] = module
 
     def pop(self, name: str) -> Module:

@@ -3,6 +3,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from .functional.arrays import refuse_tensors
+
 
 class RemovableHandle:
     """Returned by the ``register_*_hook`` methods; `remove` takes the hook away again."""
@@ -39,6 +41,7 @@ class Hooked:
     forward: Callable
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        refuse_tensors(*args, *kwargs.values())
         if not self._forward_pre_hooks and not self._forward_hooks:
             return self.forward(*args, **kwargs)
         output, called = None, set()

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy.special import log_ndtr, ndtri_exp
 
 from .. import core
 from ..core.matrices import check_dtype
@@ -14,7 +15,7 @@ from .parameter import Parameter
 
 __all__ = [
     "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
-    "ones_", "orthogonal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "ones_", "orthogonal_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]
 
 
@@ -92,6 +93,57 @@ def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, *, rng: Any = None
         array[...] = mean + rng.normal(0, part, array.shape) + 1j * rng.normal(0, part, array.shape)
     else:
         array[...] = rng.normal(mean, std, array.shape)
+    return tensor
+
+
+def trunc_normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
+                  *, rng: Any = None) -> Any:
+    r"""Draw from a normal distribution restricted to [a, b].
+
+    Parameters
+    ----------
+    tensor : ndarray or Parameter
+        float32 or float64.
+    mean, std : float
+        Of the normal distribution, not of what is drawn.
+    a, b : float
+    rng : None, int or numpy.random.Generator
+
+    Returns
+    -------
+    ndarray or Parameter
+        `tensor`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`uniform_`; also if `tensor` is complex.
+    RuntimeError
+        If `std` is not positive, or a > b.
+
+    Notes
+    -----
+    The inverse of the distribution function at a uniform u, :math:`\Phi^{-1}((1 - u) \Phi(\alpha) +
+    u \Phi(\beta))` with :math:`\alpha = (a - mean) / std` and :math:`\beta` likewise. It runs in
+    logarithms and in the left tail, so that it is right however far [a, b] is from the mean. (PyTorch
+    rejects and draws again, and warns of a mean outside of [a, b].)
+
+    Examples
+    --------
+    >>> trunc_normal_(np.zeros(3), a=5.0, b=6.0, rng=0).round(3)
+    array([5.086, 5.245, 5.571])
+    """
+    array = _writable(tensor)
+    if np.iscomplexobj(array):
+        raise TypeError(f"trunc_normal_ needs a real tensor, got {array.dtype}")
+    if not std > 0 or not a <= b:
+        raise RuntimeError(f"trunc_normal_ needs std > 0 and a <= b, got std={std}, a={a} and b={b}")
+    alpha, beta = (a - mean) / std, (b - mean) / std
+    left, right = (alpha, beta) if alpha + beta < 0 else (-beta, -alpha)
+    u = np.random.default_rng(rng).random(array.shape)
+    with np.errstate(divide="ignore"):
+        z = ndtri_exp(np.logaddexp(np.log1p(-u) + log_ndtr(left), np.log(u) + log_ndtr(right)))
+    array[...] = np.clip(mean + std * (z if alpha + beta < 0 else -z), a, b)
     return tensor
 
 

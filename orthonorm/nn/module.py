@@ -4,8 +4,9 @@ from typing import Any, TypeVar
 import numpy as np
 from autograd.extend import Box
 
+from ..core.matrices import is_of_torch
 from .hooks import Hooked
-from .parameter import Parameter, scope
+from .parameter import Buffer, Parameter, check_not_substituted, holder_of, scope
 from .state import Stateful
 
 M = TypeVar("M", bound="Module")
@@ -94,7 +95,8 @@ class Module(Hooked, Stateful):
                 raise TypeError(
                     f"cannot assign '{type(value).__name__}' as parameter '{name}' (Parameter or None "
                     f"expected); to change its value, write into module.{name}[...] or set "
-                    f"module._parameters['{name}'].data"
+                    f"module._parameters['{name}'].data; to tie it to another one, assign that "
+                    f"Parameter: module.{name} = other._parameters['{name}']"
                 )
             self._check_not_substituted(name)
             self._parameters[name] = None
@@ -108,14 +110,17 @@ class Module(Hooked, Stateful):
                     "(Module or None expected)"
                 )
             self._modules[name] = None
-        elif name in self.__dict__.get("_buffers", ()):
+        elif name in self.__dict__.get("_buffers", ()) and not isinstance(value, Buffer):
             substituted = (self, name) in scope.substitutes
             value = _as_buffer(name, value, tracers=substituted)
             if substituted:
                 scope.substitutes[self, name] = value
             else:
                 self._buffers[name] = value
+        elif isinstance(value, Buffer):
+            self.register_buffer(name, value.data, value.persistent)
         else:
+            _check_plain(name, value)
             super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -149,9 +154,7 @@ class Module(Hooked, Stateful):
         self._check_not_substituted(name)
 
     def _check_not_substituted(self, name: str) -> None:
-        if (self, name) in scope.substitutes or self._parameters.get(name) in scope.substitutes:
-            raise RuntimeError(f"cannot replace {name!r} inside the functional_call or value_and_grad "
-                               "in which another value stands in for it")
+        check_not_substituted(f"cannot replace {name!r}", (self, name), self._parameters.get(name))
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter, or the empty place of one.
@@ -218,7 +221,7 @@ class Module(Hooked, Stateful):
         """
         self._check_new_name(name, "module", self._modules)
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+            raise TypeError(f"{kind_of(module)} is not a Module subclass")
         self._modules[name] = module
 
     add_module = register_module
@@ -287,6 +290,25 @@ def _as_buffer(name: str, value: Any, tracers: bool = False) -> Any:
             "(ndarray or None required)"
         )
     return value
+
+
+def kind_of(x: Any) -> str:
+    """Return the name of something's class, and whose it is where that is PyTorch."""
+    name = type(x).__name__
+    return f"PyTorch's {name} (use orthonorm.nn.{name})" if is_of_torch(x) else name
+
+
+def _check_plain(name: str, value: Any) -> None:
+    """Raise TypeError for what would be no part of the module where PyTorch's user expects it to be."""
+    if isinstance(value, np.ndarray) and holder_of(value) is not None:
+        raise TypeError(
+            f"cannot assign the array of a Parameter as attribute '{name}', which would not be trained "
+            f"with it. To tie them assign the Parameter: module.{name} = other._parameters['weight']; "
+            "to keep the values assign a copy"
+        )
+    if is_of_torch(value) and hasattr(value, "requires_grad_"):
+        raise TypeError(f"cannot assign PyTorch's {type(value).__name__} as attribute '{name}': "
+                        "use a layer of orthonorm.nn, or the array tensor.detach().numpy()")
 
 
 def _indented(text: str) -> str:

@@ -1,12 +1,13 @@
 """Parameters, and what stands in for their values while a function of them is differentiated."""
 import threading
+import weakref
 from contextlib import contextmanager
 from typing import Any, Iterator
 
 import numpy as np
 from autograd.extend import Box
 
-from ..core.matrices import check_dtype
+from ..core.matrices import as_array, check_dtype
 
 
 class Scope(threading.local):
@@ -49,6 +50,24 @@ def substituting(values: dict) -> Iterator[None]:
         yield
     finally:
         scope.substitutes, scope.cache = outer
+
+
+# Which parameter holds an array, by the array's id: see `holder_of`.
+_holders: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+
+
+def check_not_substituted(doing: str, *things: Any) -> None:
+    """Raise RuntimeError inside a call in which another value stands in for one of the things.
+
+    Parameters
+    ----------
+    doing : str
+        What is not possible then, such as "cannot replace 'weight'".
+    *things : Parameter, or (module, name)
+    """
+    if scope.substitutes and any(thing in scope.substitutes for thing in things):
+        raise RuntimeError(f"{doing} inside the functional_call or value_and_grad in which another "
+                           "value stands in for it")
 
 
 class Parameter:
@@ -98,13 +117,20 @@ class Parameter:
         self.check_assignable()
         value = native(value)
         check_dtype(value, "a parameter")
-        self._data = value
+        self._hold(value)
+
+    def _hold(self, array: np.ndarray) -> None:
+        _holders.pop(id(self.__dict__.get("_data")), None)
+        self._data = array
+        _holders[id(array)] = self
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self._hold(self._data)
 
     def check_assignable(self) -> None:
         """Raise RuntimeError while another value stands in for `data`."""
-        if self in scope.substitutes:
-            raise RuntimeError("a parameter cannot be assigned inside the functional_call or "
-                               "value_and_grad in which another value stands in for it")
+        check_not_substituted("a parameter cannot be assigned", self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -145,6 +171,35 @@ class Parameter:
         return f"Parameter({self._data!r}{note})"
 
 
+def holder_of(array: np.ndarray) -> Parameter | None:
+    """Return a parameter whose value is this very array, or None."""
+    parameter = _holders.get(id(array))
+    return parameter if parameter is not None and parameter._data is array else None
+
+
+class Buffer:
+    """An array that becomes a buffer of the module that it is assigned to.
+
+    Parameters
+    ----------
+    data : ndarray
+    persistent : bool
+        Whether the module's state dict has it.
+
+    Examples
+    --------
+    >>> from orthonorm import nn
+    >>> module = nn.Module()
+    >>> module.mean = nn.Buffer(np.zeros(2))
+    >>> module.mean, list(module.state_dict())
+    (array([0., 0.]), ['mean'])
+    """
+
+    def __init__(self, data: np.ndarray, *, persistent: bool = True):
+        self.data = data
+        self.persistent = persistent
+
+
 class ParameterName(str):
     """The name of a parameter, as ``named_parameters()`` yields it: a str that knows its Parameter.
 
@@ -169,5 +224,5 @@ class ParameterName(str):
 
 def native(value: Any) -> np.ndarray:
     """Return `value` as an array whose bytes are in the machine's order."""
-    value = np.asarray(value)
+    value = as_array(value, "the value")
     return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))

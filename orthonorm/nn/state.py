@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..core.matrices import DTYPES
+from ..core.matrices import DTYPES, as_array
 from .parameter import scope
 from .tree import Tree
 
@@ -54,7 +54,7 @@ def undone_if_it_raises(function: F) -> F:
                 part.__class__ = cls
                 _put_back(vars(part), state)
             for parameter, value in values:
-                parameter._data = value
+                parameter._hold(value)
             if cache is not None and scope.cache is not None:
                 _put_back(scope.cache, cache)
             raise
@@ -246,7 +246,7 @@ def _load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompati
             extra_states.append((part, given[key]))
             continue
         try:
-            arrays[key] = part._loaded(name, key, _as_array(key, given[key]))
+            arrays[key] = part._loaded(name, key, as_array(given[key], key))
         except (TypeError, ValueError, RuntimeError) as error:
             errors.append(str(error))
     if not errors:
@@ -285,13 +285,6 @@ def _run_post_hooks(module: Any, keys: IncompatibleKeys) -> None:
         if hook(module, keys) is not None:
             raise AssertionError("a hook of register_load_state_dict_post_hook must return None; it "
                                  "may change incompatible_keys in place")
-
-
-def _as_array(key: str, value: Any) -> np.ndarray:
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # NumPy's, and PyTorch's
-        raise TypeError(f"{key} cannot be converted to an array: {error}") from error
 
 
 def fitted(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -53,6 +53,18 @@ def test_distributions(name, dtype):
     assert dtype(low) <= x.min() and x.max() <= dtype(high)
 
 
+@pytest.mark.parametrize("mean, std, a, b", [
+    (0.0, 1.0, -2.0, 2.0), (0.0, 0.02, -2.0, 2.0), (0.0, 1.0, 5.0, 6.0), (0.0, 1.0, -40.0, -39.0),
+    (3.0, 2.0, -math.inf, 1.0), (-1.0, 0.5, 0.0, math.inf), (1.0, 1.0, 1.0, 1.0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_truncated_normal_distributions(mean, std, a, b, dtype):
+    x = init.trunc_normal_(np.empty(7200, dtype), mean, std, a, b, rng=0)
+    assert dtype(a) <= x.min() and x.max() <= dtype(b)
+    if a < b:
+        exact = stats.truncnorm((a - mean) / std, (b - mean) / std, mean, std)
+        assert stats.kstest(x.astype(float), exact.cdf).pvalue > 1e-3
+
+
 @random
 def test_complex_parts(name):
     """Uniform parts are each as a real number would be; normal ones share the variance."""
@@ -246,6 +258,9 @@ ONE, TWO, THREE = np.zeros(3), np.zeros((3, 2)), np.zeros((3, 2, 2))
 ERRORS = [
     (init.uniform_, (ONE, 2, 1), RuntimeError, "uniform_ needs a <= b, got a=2 and b=1"),
     (init.normal_, (ONE, 0, -1), RuntimeError, "normal_ needs std >= 0, got -1"),
+    (init.trunc_normal_, (ONE, 0, 0), RuntimeError, "trunc_normal_ needs std > 0.* got std=0"),
+    (init.trunc_normal_, (ONE, 0, 1, 2, 1), RuntimeError, "got std=1, a=2 and b=1"),
+    (init.trunc_normal_, (np.zeros(2, complex),), TypeError, "needs a real tensor, got complex128"),
     (init.eye_, (ONE,), ValueError, "Only tensors with 2 dimensions are supported"),
     (init.eye_, (THREE,), ValueError, "Only tensors with 2 dimensions are supported"),
     (init.dirac_, (TWO,), ValueError, "Only tensors with 3, 4, or 5 dimensions are supported"),
@@ -273,4 +288,6 @@ def test_errors(function, arguments, error, message):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_empty_tensors_stay(name, arguments, dtype):
     shape = (0, 3, 2) if name == "dirac_" else (0, 3)
+    if name == "trunc_normal_":
+        dtype = dtype(0).real.dtype
     assert getattr(init, name)(np.empty(shape, dtype), *arguments).shape == shape

@@ -5,12 +5,22 @@ from typing import Any
 import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
+from ...core.matrices import is_of_torch
 from ...gradients.rules import cast, stop_gradient
 
 
 def as_array(x: Any) -> Any:
     """Return arrays, and tracers of arrays, as they are; lists and numbers as arrays."""
+    refuse_tensors(x)
     return x if hasattr(stop_gradient(x), "ndim") else np.array(x)
+
+
+def refuse_tensors(*values: Any) -> None:
+    """Raise TypeError if one of the values is a tensor of PyTorch, which NumPy half understands."""
+    for value in values:
+        if is_of_torch(value):
+            raise TypeError(f"expected a NumPy array, got a torch.{type(value).__name__}: pass "
+                            "tensor.detach().cpu().numpy(), and torch.from_numpy(...) of the result")
 
 
 def as_float(x: Any) -> Any:

@@ -16,8 +16,8 @@ import numpy as np
 from ...core.matrices import DTYPES
 from ...gradients import stop_gradient
 from ..containers import ModuleDict
-from ..module import Module
-from ..parameter import Parameter, native, scope
+from ..module import Module, kind_of
+from ..parameter import Parameter, check_not_substituted, native, scope
 from ..state import undone_if_it_raises
 from .parametrization_list import (
     ParametrizationList, check_result, inverse_at_registration, is_array, read_only,
@@ -149,6 +149,10 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     -----
     Whatever raises, also in `forward` and `right_inverse`, the module is as it was.
 
+    A Parameter that another module shares stays shared, as ``original``: as in PyTorch, the other
+    module then has the unconstrained array as its weight, and the two weights are tied no longer. To
+    tie computed weights use :func:`transfer_parametrizations_and_params`, or the same module twice.
+
     Examples
     --------
     >>> import autograd.numpy as np
@@ -169,7 +173,8 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     """
     if not isinstance(parametrization, Module):
         raise TypeError("parametrization must be a Module whose forward computes the tensor, got "
-                        f"{parametrization!r}")
+                        f"{parametrization!r}, {kind_of(parametrization)}")
+    _check_module(module)
     _check_not_substituted(module, tensor_name, "register a parametrization of")
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
@@ -201,10 +206,16 @@ def tensor_named(module: Module, name: str) -> Any:
     ValueError
         If the module has none.
     """
+    _check_module(module)
     tensor = getattr(module, name, None)
     if not is_array(tensor):
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     return tensor
+
+
+def _check_module(module: Any) -> None:
+    if not isinstance(module, Module):
+        raise TypeError(f"module must be an orthonorm.nn.Module, got {kind_of(module)}")
 
 
 def _check_not_substituted(module: Any, name: str, doing: str) -> None:
@@ -215,9 +226,7 @@ def _check_not_substituted(module: Any, name: str, doing: str) -> None:
     if is_parametrized(module, name):
         for part in module.parametrizations[name].modules():
             used += [*part._parameters.values(), *((part, key) for key in part._buffers)]
-    if any(one in scope.substitutes for one in used):
-        raise RuntimeError(f"cannot {doing} {name!r} inside the functional_call or value_and_grad in "
-                           "which other values stand in for it")
+    check_not_substituted(f"cannot {doing} {name!r}", *used)
 
 
 def _forget_cached(module: Any, name: str) -> None:
@@ -325,6 +334,7 @@ def remove_parametrizations(module: Module, tensor_name: str,
     >>> remove_parametrizations(layer, "weight")
     Linear(in_features=2, out_features=3, bias=True)
     """
+    _check_module(module)
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
     _check_not_substituted(module, tensor_name, "remove the parametrization of")

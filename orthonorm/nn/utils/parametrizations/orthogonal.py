@@ -104,6 +104,10 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     would draw it back to its start.) With "householder" they change the diagonal of X too: here only
     its sign bits are read; by PyTorch its integer part, so that its weight is zero once -1 is -0.99999.
 
+    Tied weights: where another module shares the Parameter, that module's weight becomes ``original``,
+    which is not orthogonal (minus the identity at first), as in PyTorch; see
+    :func:`.register_parametrization`.
+
     Default start: with trivialization, or with the products of reflectors, the present weight if it is
     orthogonal, else the Q of its QR factorisation with positive diagonal of R. (From a zero or
     rank-deficient weight this is orthogonal here; PyTorch's has zero columns.) Otherwise f of the
