@@ -105,3 +105,95 @@ EXERCISES |= {
     "1.2": swap_of_coordinates,
     "1.3": unit_vector,
 }
+
+
+# Lesson 3
+
+def sends_x_to_y(mirror):
+    x, y = np.random.default_rng(31).standard_normal((2, 7))
+    y *= np.linalg.norm(x) / np.linalg.norm(y)
+    v = np.asarray(mirror(x.copy(), y.copy()), dtype=float)
+    if v.shape != x.shape:
+        return f"v is a vector like x and y, of shape {x.shape}; yours has the shape {v.shape}."
+    image = x - 2 * v * (v @ x) / (v @ v)
+    if same(image, y):
+        return None
+    if same(image, -y):
+        return "This reflector sends x to -y. The mirror has to lie halfway between x and y."
+    if same(v / np.linalg.norm(v), x / np.linalg.norm(x)):
+        return "With v = x the reflector sends x to -x."
+    return "H x = x - tau v (v^T x) differs from x by a multiple of v, and that difference has to be y - x."
+
+
+def merged_triangle(merge):
+    V = np.tril(np.random.default_rng(32).standard_normal((12, 7)), -1) + np.eye(12, 7)
+    Ta, Tb, right = (np.linalg.inv(np.triu(W.T @ W, 1) + np.diag(np.diag(W.T @ W)) / 2)
+                     for W in (V[:, :3], V[:, 3:], V))
+    T = np.asarray(merge(Ta, V[:, :3], V[:, 3:], Tb), dtype=float)
+    if T.shape != (7, 7):
+        return f"Of 3 and 4 reflectors the triangle is 7 x 7; yours has the shape {T.shape}."
+    if same(T, right):
+        return None
+    if same(np.abs(T), np.abs(right)):
+        return "All but a sign: the product is I - V T V^T, with a minus before V T V^T."
+    if np.abs(T[3:, :3]).max() > 0:
+        return "T is upper triangular: the lower left block is zero. Which of V_a, V_b comes first in the product?"
+    if same(T[:3, 3:], 0 * T[:3, 3:]):
+        return "The product of the two has a fourth term, V_a (...) V_b^T: it fills the upper right block."
+    return "Look at the upper right block: T_a, then V_a^T V_b, then T_b, and a sign."
+
+
+def identity_by_reflectors(X):
+    X = np.asarray(X, dtype=float)
+    if X.shape != (4, 4):
+        return "X has the shape (4, 4)."
+    if same(definitions.householder(X), np.eye(4)):
+        return None
+    if same(definitions.householder(X), -np.eye(4)):
+        return "This gives -I: each H_j turns the sign of coordinate j. What turns them back?"
+    return "With nothing below the diagonal v_j = e_j. What does H_j do then, and what do the signs do?"
+
+
+EXERCISES |= {"3.1": sends_x_to_y, "3.2": merged_triangle, "3.3": identity_by_reflectors}
+
+
+# Lesson 5
+
+def perpendicular_start(found):
+    value, iterations = found
+    predicted = np.log(1e16) / np.log(9 / 4)
+    if abs(value - 3) < 1e-3:
+        return "The diagonal matrix keeps the zero along v_1 a zero: it never finds 3. Run it."
+    if abs(value - 2) > 1e-3:
+        return "The first number is the estimate for diag(3, 2, 1) from v = e_2."
+    if abs(iterations - 2 * predicted) <= 6:
+        return "Twice too many: one iteration multiplies by W^T W, so the component grows by (3/2)^2."
+    if abs(iterations - predicted / 2) <= 6:
+        return "A component of 1e-16 has to become 1, not 1e-8."
+    if abs(iterations - predicted) > 10:
+        return "Rounding puts 1e-16 along v_1. By which factor does it grow in each iteration?"
+    return None
+
+
+def iterations_needed(counts):
+    one_percent, millionth = counts
+    if one_percent > millionth:
+        return "First the number for 1%, then that for 1e-6."
+    if one_percent in (0, 15):
+        return "Count the iteration itself: index 0 of a list of errors is after 1 iteration."
+    if abs(one_percent - 16) > 2:
+        return "For 1%: count the iterations until 1 - sigma / |W| is below 0.01."
+    if abs(millionth - 206) > 4:
+        return "For 1e-6: go on until 1 - sigma / |W| is below 1e-6. The error is relative to the norm, s[0]."
+    return None
+
+
+EXERCISES |= {
+    "5.1": perpendicular_start,
+    "5.2": number(1 / 16, 0.03, {
+        1: "The first two values are equal, but both give the right sigma. The third one is what dies out.",
+        1 / 4: "That is the rate of the vector. The estimate errs by the square of the vector's error.",
+        1 / 2: "That is sigma_3 / sigma_1. One iteration multiplies by W^T W, and sigma errs by the square.",
+        16: "The error falls: give the factor from one iteration to the next, less than 1."}),
+    "5.3": iterations_needed,
+}

@@ -1,4 +1,4 @@
-"""Execute every lesson, then the code of its solutions: ``python -m tests.notebooks.solutions``.
+"""Execute every lesson with the code of its solutions: ``python -m tests.notebooks.solutions``.
 
 Needs the extra ``[notebooks]``. Names of files, such as ``06_convolutions.ipynb``, choose lessons. Exit status 1
 if a cell or a solution raises or warns, or if the check of an exercise does not accept its solution. With
@@ -15,7 +15,7 @@ import traceback
 import warnings
 from pathlib import Path
 
-from .lessons import FOLDER, LESSONS, PRINTED, cells, code_of, label_of, read, source, with_tag
+from .lessons import FOLDER, LESSONS, PRINTED, code_of, label_of, read, source, with_tag
 
 
 def main() -> int:
@@ -36,8 +36,9 @@ def check(path: Path, write: bool) -> bool:
     started = time.perf_counter()
     notebook = read(path)
     found = with_tag(notebook, "solution")
-    blocks = [(f"cell {i}", source(cell), None) for i, cell in enumerate(cells(notebook, "code"), 1)]
-    blocks += [(f"solution of {label_of(cell)}", code_of(source(cell)), cell) for cell in found]
+    blocks = [(f"solution of {label_of(cell)}", code_of(source(cell)), cell) if cell in found
+              else (f"cell {i}", source(cell), None)
+              for i, cell in enumerate(notebook["cells"]) if cell["cell_type"] == "code" or cell in found]
     namespace = {"__name__": "__main__"}
     for name, code, solution in blocks:
         printed = io.StringIO()
