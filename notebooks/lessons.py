@@ -1,7 +1,7 @@
 """What the lessons share: the look of their figures, and the checks of their exercises.
 
-``check("1.1", answer)`` says whether an answer is right, or gives a hint for the typical mistake. Do not read on
-before you have tried: the answers are below.
+``check("1.1", answer)`` says whether an answer is right, or gives a hint for the typical mistake. Do not
+read on before you have tried: the answers are below.
 """
 import numpy as np
 
@@ -17,7 +17,8 @@ style = {
     "axes.grid": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": "cycler('color', ['0072B2', 'D55E00', '009E73', 'CC79A7', 'E69F00', '56B4E9', '000000'])",
+    "axes.prop_cycle":
+        "cycler('color', ['0072B2', 'D55E00', '009E73', 'CC79A7', 'E69F00', '56B4E9', '000000'])",
     "grid.alpha": 0.3,
     "image.cmap": "cividis",
     "legend.frameon": False,
@@ -76,7 +77,8 @@ def swap_of_coordinates(X):
     if same(definitions.householder(X), P):
         return None
     if same(np.abs(definitions.householder(X)), P):
-        return "The reflector is right and a sign is not: the diagonal of X holds the signs of the columns."
+        return ("The reflector is right and a sign is not: the diagonal of X holds the signs of "
+                "the columns.")
     return "det P = -1: only the reflectors reach it. core.householder_inverse goes back from P."
 
 
@@ -91,13 +93,15 @@ def unit_vector(X):
     if same(result[1:], -b[1:]):
         return "The other way round: B points along the last entries of b, not against them."
     if same(result[1:] / np.linalg.norm(result[1:]), b[1:] / np.linalg.norm(b[1:]), 1e-6):
-        return "The direction of B is right, its length is not: |B| is the angle between e_1 and b, arccos(b[0])."
+        return ("The direction of B is right, its length is not: |B| is the angle between e_1 "
+                "and b, arccos(b[0]).")
     return "B has the direction of the last five entries of b and the length arccos(b[0])."
 
 
 EXERCISES |= {
     "1.1": number(3, 0.05, {
-        2: "Look at the terms: I, A and A^2/2 are the same in both series. Which is the first that differs?",
+        2: "Look at the terms: I, A and A^2/2 are the same in both series. Which is the first "
+           "that differs?",
         1: "Both series begin with I + A. Halve the scale: by which factor does the difference fall?",
         4: "The terms of third order differ already: A^3/4 is not A^3/6.",
         8: "That is the factor by which the difference falls when A is halved. Which power of 2 is it?",
@@ -122,7 +126,8 @@ def sends_x_to_y(mirror):
         return "This reflector sends x to -y. The mirror has to lie halfway between x and y."
     if same(v / np.linalg.norm(v), x / np.linalg.norm(x)):
         return "With v = x the reflector sends x to -x."
-    return "H x = x - tau v (v^T x) differs from x by a multiple of v, and that difference has to be y - x."
+    return ("H x = x - tau v (v^T x) differs from x by a multiple of v, and that difference has "
+            "to be y - x.")
 
 
 def merged_triangle(merge):
@@ -137,9 +142,11 @@ def merged_triangle(merge):
     if same(np.abs(T), np.abs(right)):
         return "All but a sign: the product is I - V T V^T, with a minus before V T V^T."
     if np.abs(T[3:, :3]).max() > 0:
-        return "T is upper triangular: the lower left block is zero. Which of V_a, V_b comes first in the product?"
+        return ("T is upper triangular: the lower left block is zero. Which of V_a, V_b comes "
+                "first in the product?")
     if same(T[:3, 3:], 0 * T[:3, 3:]):
-        return "The product of the two has a fourth term, V_a (...) V_b^T: it fills the upper right block."
+        return ("The product of the two has a fourth term, V_a (...) V_b^T: it fills the upper "
+                "right block.")
     return "Look at the upper right block: T_a, then V_a^T V_b, then T_b, and a sign."
 
 
@@ -184,16 +191,66 @@ def iterations_needed(counts):
     if abs(one_percent - 16) > 2:
         return "For 1%: count the iterations until 1 - sigma / |W| is below 0.01."
     if abs(millionth - 206) > 4:
-        return "For 1e-6: go on until 1 - sigma / |W| is below 1e-6. The error is relative to the norm, s[0]."
+        return ("For 1e-6: go on until 1 - sigma / |W| is below 1e-6. The error is relative to "
+                "the norm, s[0].")
     return None
 
 
 EXERCISES |= {
     "5.1": perpendicular_start,
     "5.2": number(1 / 16, 0.03, {
-        1: "The first two values are equal, but both give the right sigma. The third one is what dies out.",
+        1: "The first two values are equal, but both give the right sigma. The third one is what "
+           "dies out.",
         1 / 4: "That is the rate of the vector. The estimate errs by the square of the vector's error.",
-        1 / 2: "That is sigma_3 / sigma_1. One iteration multiplies by W^T W, and sigma errs by the square.",
+        1 / 2: "That is sigma_3 / sigma_1. One iteration multiplies by W^T W, and sigma errs by "
+               "the square.",
         16: "The error falls: give the factor from one iteration to the next, less than 1."}),
     "5.3": iterations_needed,
+}
+
+
+# Lesson 8
+
+def identity_start(outcome):
+    loss, largest = outcome
+    if loss < 0.5:
+        return ("That is a loss of the orthogonal network, or not divided by the baseline. Start "
+                "W_h at np.eye(64).")
+    if abs(largest - 1) < 1e-6:
+        return ("After training the matrix is not orthogonal. Take the singular values of the "
+                "trained weight_hh_l0.")
+    if largest < 1.5:
+        return ("The second number is the largest singular value of W_h after training, not of "
+                "an eigenvalue.")
+    if not 0.9 < loss < 1.4:
+        return ("The first number is a mean of three: the loss of the last 20 steps, divided by "
+                "the baseline.")
+    return None
+
+
+def bound_and_norm(norms):
+    true, bound = norms
+    if true > bound:
+        return "The true norm comes first, then the bound, which is larger."
+    if abs(bound - 1) < 1e-9:
+        return "The bound is the product over s of the largest 1 - h_s^2 of each step: less than 1."
+    if true > 0.9:
+        return "That is the norm with small inputs: take signal[:50], not 0.01 times it."
+    if abs(true - 0.49) > 0.02:
+        return ("The norm is the largest singular value of "
+                "state_jacobian(networks['orthogonal'], signal[:50]).")
+    if abs(bound - 0.991) > 0.002:
+        return ("The norm is right. The bound is the product over s of the largest entry of D_s, "
+                "1 - h_s^2.")
+    return None
+
+
+EXERCISES |= {
+    "8.1": identity_start,
+    "8.2": bound_and_norm,
+    "8.3": number(0.724, 0.03, {
+        0.860: "That is the orthogonal network. Train the vanilla one: reader(False, seed, "
+               "recurrent_lr=0.002).",
+        0.747: "That is the vanilla network with the old steps, 0.01. Give recurrent_lr=0.002.",
+        72.4: "Give the accuracy as a part of 1, not in per cent."}),
 }

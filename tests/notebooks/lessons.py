@@ -6,7 +6,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
-SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n(.*?)\n\n</details>", re.DOTALL)
+SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>\n\n(.*?)\n</details>", re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PRINTED = re.compile(r"(^It prints:\n\n```text\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
 LABEL = re.compile(r'^check\("(\d+\.\d)"', re.MULTILINE)
@@ -41,3 +41,8 @@ def label_of(cell: dict[str, Any]) -> str:
 def code_of(text: str) -> str:
     """Return the Python of a solution, its blocks one after the other."""
     return "\n".join(PYTHON.findall(text))
+
+
+def solutions(notebook: dict[str, Any]) -> list[str]:
+    """Return what stands in each folded solution."""
+    return [match for cell in cells(notebook, "markdown") for match in SOLUTION.findall(source(cell))]

@@ -1,8 +1,8 @@
 """Execute every lesson with the code of its solutions: ``python -m tests.notebooks.solutions``.
 
-Needs the extra ``[notebooks]``. Names of files, such as ``06_convolutions.ipynb``, choose lessons. Exit status 1
-if a cell or a solution raises or warns, or if the check of an exercise does not accept its solution. With
-``--write``, what the solutions print is written into them.
+Needs the extra ``[notebooks]``. Names of files, such as ``06_convolutions.ipynb``, choose lessons. Exit
+status 1 if a cell or a solution raises or warns, or if the check of an exercise does not accept its
+solution. With ``--write``, what the solutions print is written into them.
 """
 import argparse
 import contextlib
@@ -38,14 +38,16 @@ def check(path: Path, write: bool) -> bool:
     found = with_tag(notebook, "solution")
     blocks = [(f"solution of {label_of(cell)}", code_of(source(cell)), cell) if cell in found
               else (f"cell {i}", source(cell), None)
-              for i, cell in enumerate(notebook["cells"]) if cell["cell_type"] == "code" or cell in found]
+              for i, cell in enumerate(notebook["cells"])
+              if cell["cell_type"] == "code" or cell in found]
     namespace = {"__name__": "__main__"}
     for name, code, solution in blocks:
         printed = io.StringIO()
         try:
             run(f"{path.name}, {name}", code, namespace, printed)
             if solution is not None:
-                assert printed.getvalue().endswith(f"{label_of(solution)}: right.\n"), printed.getvalue()
+                right = f"{label_of(solution)}: right.\n"
+                assert printed.getvalue().endswith(right), printed.getvalue()
         except Exception:
             print(f"FAIL {path.name}, {name}\n{traceback.format_exc()}", flush=True)
             return False

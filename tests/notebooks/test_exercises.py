@@ -18,6 +18,13 @@ B = np.array([1, 5, 1, 1, 2, 2]) / 6
 COLUMN = np.concatenate([[0.0], np.arccos(B[0]) * B[1:] / np.linalg.norm(B[1:])])[:, None]
 SWAP = np.array([[0.0, 1.0], [1.0, 0.0]])
 
+ZERO = np.zeros((4, 3))
+
+
+def upper(Ta, block, Tb):
+    return np.block([[Ta, block], [ZERO, Tb]])
+
+
 # (exercise, wrong answer, words of the hint)
 WRONG = [
     ("1.1", 2, "same in both series"),
@@ -39,10 +46,10 @@ WRONG = [
     ("3.1", lambda x, y: x, "to -x"),
     ("3.1", lambda x, y: y, "y - x"),
     ("3.1", lambda x, y: np.outer(x, y), "vector like x"),
-    ("3.2", lambda Ta, Va, Vb, Tb: np.block([[Ta, Ta @ Va.T @ Vb @ Tb], [0 * Tb[:, :3], Tb]]), "a sign"),
-    ("3.2", lambda Ta, Va, Vb, Tb: np.block([[Ta, 0 * Tb[:3]], [0 * Tb[:, :3], Tb]]), "fourth term"),
-    ("3.2", lambda Ta, Va, Vb, Tb: np.block([[Ta, 0 * Tb[:3]], [-Tb @ Vb.T @ Va @ Ta, Tb]]), "lower left"),
-    ("3.2", lambda Ta, Va, Vb, Tb: np.block([[Ta, -Va.T @ Vb], [0 * Tb[:, :3], Tb]]), "upper right block"),
+    ("3.2", lambda Ta, Va, Vb, Tb: upper(Ta, Ta @ Va.T @ Vb @ Tb, Tb), "a sign"),
+    ("3.2", lambda Ta, Va, Vb, Tb: upper(Ta, 0 * Tb[:3], Tb), "fourth term"),
+    ("3.2", lambda Ta, Va, Vb, Tb: np.block([[Ta, ZERO.T], [-Tb @ Vb.T @ Va @ Ta, Tb]]), "lower left"),
+    ("3.2", lambda Ta, Va, Vb, Tb: upper(Ta, -Va.T @ Vb, Tb), "upper right block"),
     ("3.2", lambda Ta, Va, Vb, Tb: Ta, "7 x 7"),
     ("3.3", np.eye(4), "This gives -I"),
     ("3.3", np.zeros((4, 4)), "This gives -I"),
@@ -61,6 +68,18 @@ WRONG = [
     ("5.3", (15, 205), "Count the iteration itself"),
     ("5.3", (206, 206), "below 0.01"),
     ("5.3", (16, 50), "below 1e-6"),
+    ("8.1", (0.12, 1.0), "orthogonal network"),
+    ("8.1", (1.05, 1.0), "trained weight_hh_l0"),
+    ("8.1", (1.05, 1.3), "largest singular value"),
+    ("8.1", (3.2, 2.5), "last 20 steps"),
+    ("8.2", (0.99, 0.49), "comes first"),
+    ("8.2", (0.49, 1.0), "less than 1"),
+    ("8.2", (0.95, 0.99), "small inputs"),
+    ("8.2", (0.7, 0.99), "largest singular value"),
+    ("8.2", (0.49, 0.6), "norm is right"),
+    ("8.3", 0.86, "the orthogonal network"),
+    ("8.3", 0.747, "old steps"),
+    ("8.3", 72.4, "per cent"),
 ]
 
 
