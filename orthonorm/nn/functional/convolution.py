@@ -4,7 +4,7 @@ from typing import Any
 import autograd.numpy as np
 
 from .arrays import as_array, as_int, check_bias, to_common_dtype
-from .trilinear import Geometry, Ints, Widths, correlate, correlate_transposed, crop, pad
+from .trilinear import Geometry, Ints, Widths, correlate, correlate_transposed
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -244,14 +244,15 @@ def _convolve(ndim: int, input: Any, weight: Any, bias: Any, stride: Any, paddin
         raise RuntimeError(f"input must have {per_group * groups} channels, as weight of shape "
                            f"{weight.shape} with groups={groups} has, got shape {input.shape}")
     check_bias(bias, (out_channels,))
-    x, w = to_common_dtype(_batched(ndim, input), weight)
-    if any(map(any, widths)):
-        x = pad(x, widths)
-    at = Geometry(x.shape[2:], kernel, stride, dilation, groups)
-    if min(at.output) < 1:
+    size = input.shape[-ndim:]
+    output = tuple((length + low + high - d * (k - 1) - 1) // s + 1 for length, (low, high), d, k, s
+                   in zip(size, widths, dilation, kernel, stride))
+    if min(output) < 1:
+        padded = tuple(length + low + high for length, (low, high) in zip(size, widths))
         raise RuntimeError(f"the kernel of size {kernel} with dilation {dilation} is larger than the "
-                           f"input, of size {at.size} with its padding")
-    return _finished(ndim, correlate(x, w, at), bias, input)
+                           f"input, of size {padded} with its padding")
+    at = Geometry(size, kernel, output, stride, dilation, tuple(low for low, _ in widths), groups)
+    return _applied(correlate, ndim, input, weight, bias, at)
 
 
 def _convolve_transposed(ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any,
@@ -270,27 +271,24 @@ def _convolve_transposed(ndim: int, input: Any, weight: Any, bias: Any, stride: 
         raise RuntimeError(f"input must have {in_channels} channels, as weight of shape "
                            f"{weight.shape} has, got shape {input.shape}")
     check_bias(bias, (per_group * groups,))
-    size = tuple(s * (p - 1) + d * (k - 1) + 1
-                 for p, k, s, d in zip(input.shape[-ndim:], kernel, stride, dilation))
-    if any(length + e <= 2 * cut for length, e, cut in zip(size, extra, padding)):
-        raise RuntimeError(f"padding={padding} leaves nothing of the output, of size {size} without")
-    y, w = to_common_dtype(_batched(ndim, input), weight)
-    x = correlate_transposed(y, w, Geometry(size, tuple(kernel), stride, dilation, groups))
-    if any(extra):
-        x = pad(x, tuple((0, e) for e in extra))
-    if any(padding):
-        x = crop(x, tuple(zip(padding, padding)))
-    return _finished(ndim, x, bias, input)
+    given = input.shape[-ndim:]
+    whole = tuple(s * (p - 1) + d * (k - 1) + 1 for p, k, s, d in zip(given, kernel, stride, dilation))
+    size = tuple(length + e - 2 * cut for length, e, cut in zip(whole, extra, padding))
+    if min(size) < 1:
+        raise RuntimeError(f"padding={padding} leaves nothing of the output, of size {whole} without")
+    at = Geometry(size, tuple(kernel), given, stride, dilation, padding, groups)
+    return _applied(correlate_transposed, ndim, input, weight, bias, at)
 
 
-def _batched(ndim: int, input: Any) -> Any:
-    return input if input.ndim == ndim + 2 else np.reshape(input, (1, *input.shape))
-
-
-def _finished(ndim: int, y: Any, bias: Any, input: Any) -> Any:
-    if bias is not None:
-        y = y + np.reshape(bias, (-1, *ndim * (1,)))
-    return y if input.ndim == ndim + 2 else np.reshape(y, y.shape[1:])
+def _applied(function: Any, ndim: int, input: Any, weight: Any, bias: Any, at: Geometry) -> Any:
+    batched = input.ndim == ndim + 2
+    x = input if batched else np.reshape(input, (1, *input.shape))
+    if bias is None:
+        x, w = to_common_dtype(x, weight)
+    else:
+        x, w, bias = to_common_dtype(x, weight, bias)
+    y = function(x, w, bias, at)
+    return y if batched else np.reshape(y, y.shape[1:])
 
 
 # -- checks -------------------------------------------------------------------------------------------
