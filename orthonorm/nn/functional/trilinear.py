@@ -52,7 +52,7 @@ class Geometry(NamedTuple):
 
 @primitive
 def correlate(x: Any, w: Any, b: Any, at: Geometry) -> Any:
-    """Return y + b, y of shape (N, O, *output), of x, (N, C, *size), and w, (O, C / groups, *kernel)."""
+    """Return y + b, shape (N, O, *output), of x, (N, C, *size), and w, (O, C / groups, *kernel)."""
     kernels = _grouped(w, at)
     y = np.empty((len(x), *kernels.shape[:2], math.prod(at.output)), x.dtype)
     for samples, columns in _columns(x, at):
@@ -68,13 +68,15 @@ def correlate_transposed(y: Any, w: Any, b: Any, at: Geometry) -> Any:
     x = np.empty((n, channels, *at.size), y.dtype)
     length, extent, inner, reached = _layout(at, n, channels)
     padded = np.empty((length, channels, *extent), y.dtype)
+    by_position, matrices = _empty_columns(at, length, channels, y.dtype)
     for samples in _chunks(n, length):
-        columns = (kernels @ y[samples]).reshape(-1, channels, *at.kernel, *at.output)
-        target = padded[:len(columns)]
+        count = samples.stop - samples.start
+        np.matmul(kernels, y[samples], out=matrices[:count])
+        target = padded[:count]
         target[...] = 0
         for position, places in reached:
             met = target[:, :, *places]
-            met += columns[:, :, *position]
+            met += by_position[:count, :, *position]
         x[samples] = target[:, :, *inner]
     return _with_bias(x, b)
 
@@ -91,22 +93,29 @@ def correlate_kernel(x: Any, y: Any, at: Geometry) -> Any:
 
 
 def _columns(x: Any, at: Geometry) -> Iterator[tuple[slice, Any]]:
-    """Yield samples, and what each output position sees of them: (n, groups, C / groups * kernel, P)."""
+    """Yield samples, and what their output positions see, (n, groups, C / groups * kernel, P)."""
     n, channels = x.shape[:2]
     length, extent, inner, _ = _layout(at, n, channels)
     padded = np.zeros((length, channels, *extent), x.dtype)
-    by_position = padded.strides[2:]
-    strides = (*padded.strides[:2], *map(math.prod, zip(by_position, at.dilation)),
-               *map(math.prod, zip(by_position, at.stride)))
+    along = padded.strides[2:]
+    strides = (*padded.strides[:2], *map(math.prod, zip(along, at.dilation)),
+               *map(math.prod, zip(along, at.stride)))
     windows = np.ndarray((length, channels, *at.kernel, *at.output), x.dtype, padded, 0, strides)
-    columns = np.empty(windows.shape, x.dtype)
-    columns_as_matrices = columns.reshape(
-        length, at.groups, channels // at.groups * math.prod(at.kernel), math.prod(at.output))
+    by_position, matrices = _empty_columns(at, length, channels, x.dtype)
     for samples in _chunks(n, length):
         count = samples.stop - samples.start
         padded[:count, :, *inner] = x[samples]
-        np.copyto(columns[:count], windows[:count])
-        yield samples, columns_as_matrices[:count]
+        np.copyto(by_position[:count], windows[:count])
+        yield samples, matrices[:count]
+
+
+def _empty_columns(at: Geometry, length: int, channels: int, dtype: Any) -> tuple[Any, Any]:
+    """Return an array for columns, seen by kernel and output positions, and as matrices."""
+    rows, positions = channels * math.prod(at.kernel), math.prod(at.output)
+    # Sixteen entries more a row: rows a power of two apart would have the same places in the cache.
+    columns = np.empty((length, rows, positions + 16), dtype)[:, :, :positions]
+    return (columns.reshape(length, channels, *at.kernel, *at.output),
+            columns.reshape(length, at.groups, rows // at.groups, positions))
 
 
 def _chunks(n: int, length: int) -> Iterator[slice]:
