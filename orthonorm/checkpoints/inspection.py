@@ -168,17 +168,22 @@ def _check_step(row: Row, step: Step) -> None:
         row.warnings.append(f"{step.zero_slices} slices of original1 are zero and have no direction: "
                             "PyTorch's weight is NaN there")
     largest = row.spectrum.largest
-    if step.estimate is None or largest is None:
+    if step.estimate is None or step.divisor is None or largest is None:
         return
-    # The weight is W over the estimate, so that the weight's norm is W's over the estimate.
-    estimate, norm = step.estimate, step.estimate * largest
+    # The weight is W over the divisor, so that the weight's norm is W's over the divisor.
+    estimate, norm = step.estimate, step.divisor * largest
     row.estimates.append((estimate, norm))
     row.made_by[-1] += f", estimate {estimate:.5g}, norm {norm:.5g}"
     if largest == 0:
         row.warnings.append("spectral_norm of a zero weight: PyTorch's is NaN")
-    elif abs(1 / largest - 1) > LARGEST_ESTIMATE_ERROR:
-        row.warnings.append(f"the estimate of the norm is off by {abs(1 / largest - 1):.1%}: it is "
-                            f"{estimate:.5g}, the norm {norm:.5g}")
+    elif abs(estimate / norm - 1) > LARGEST_ESTIMATE_ERROR:
+        warning = (f"the estimate of the norm is off by {abs(estimate / norm - 1):.1%}: it is "
+                   f"{estimate:.5g}, the norm {norm:.5g}")
+        if step.lengths:
+            u, v = step.lengths
+            warning += (f". _u and _v have the norms {u:.5g} and {v:.5g}, as in an average of state "
+                        "dicts: they are found anew here, PyTorch divides by that estimate")
+        row.warnings.append(warning)
 
 
 def _warn_of_signs(row: Row, signs: np.ndarray) -> None:

@@ -26,6 +26,7 @@ from ..nn.module import Module
 from ..nn.parameter import Parameter
 from ..nn.utils import parametrizations
 from ..nn.utils.parametrizations.orthogonal import ORTHOGONAL_MAPS
+from ..nn.utils.parametrizations.singular_vectors import is_unit
 from .formats import Arrays, CheckpointError
 
 POSITIONS = {str(position): position for position in range(20)}  # in a chain; none is longer
@@ -51,7 +52,11 @@ class Step:
     matrices : ndarray, shape (..., n, k)
         The same, seen as the matrix, or stack of matrices, that the parametrization sees.
     estimate : float or None
-        Of spectral_norm, :math:`|u^H W v|`, by which it divided.
+        Of spectral_norm, :math:`|u^H W v|`, by which PyTorch divides.
+    divisor : float or None
+        By what it is divided here: the same, unless `lengths` are not 1.
+    lengths : tuple of float
+        Of spectral_norm, the norms of u and v where they are not 1.
     zero_slices : int
         Of weight_norm, how many slices have no direction. PyTorch makes NaN of them.
     signs : ndarray or None
@@ -63,6 +68,8 @@ class Step:
     weight: np.ndarray
     matrices: np.ndarray
     estimate: float | None = None
+    divisor: float | None = None
+    lengths: tuple[float, ...] = ()
     zero_slices: int = 0
     signs: np.ndarray | None = None
 
@@ -224,7 +231,7 @@ def _spectral_norm(X: np.ndarray, _u: np.ndarray, _v: np.ndarray) -> Step:
                            f"{'x'.join(map(str, _v.shape[1:]))}, whose stride and padding are not in "
                            "the file")
     fitting = [dim for dim, size in enumerate(X.shape)
-               if (size,) == _u.shape and (X.size // max(size, 1),) == _v.shape]
+               if (size,) == _u.shape and as_matrix(X, dim).shape[1:] == _v.shape]
     if not fitting:
         raise CheckpointError(f"_u of {_u.shape} and _v of {_v.shape} fit no dimension of {X.shape}")
     estimates = [abs(np.vdot(_u, as_matrix(X, dim) @ _v)) for dim in fitting]
@@ -236,8 +243,12 @@ def _spectral_norm(X: np.ndarray, _u: np.ndarray, _v: np.ndarray) -> Step:
 
     weight = _computed(register, X, {"original": X, "0._u": _u, "0._v": _v})
     others = f" of {', '.join(map(str, fitting))} that fit" if len(fitting) > 1 else ""
+    estimate = float(abs(estimate_sigma(as_matrix(X, dim), _u, _v)))
+    largest = np.max(np.abs(weight), initial=0)
+    divisor = float(np.max(np.abs(X)) / largest) if largest else estimate
+    lengths = tuple(float(np.linalg.norm(x)) for x in (_u, _v) if not (is_unit(_u) and is_unit(_v)))
     return Step("spectral_norm", f"dim {dim}{others}", weight, as_matrix(weight, dim),
-                estimate=float(abs(estimate_sigma(as_matrix(X, dim), _u, _v))))
+                estimate=estimate, divisor=divisor, lengths=lengths)
 
 
 def _weight_norm(originals: Arrays, buffers: Arrays) -> Step:
@@ -268,15 +279,15 @@ def as_matrix(weight: np.ndarray, dim: int = 0) -> np.ndarray:
 
     Parameters
     ----------
-    weight : ndarray, not empty, of one dimension or more
+    weight : ndarray, of one dimension or more
     dim : int
 
     Returns
     -------
     ndarray, shape (weight.shape[dim], the product of the others)
     """
-    n = weight.shape[dim]
-    return np.moveaxis(weight, dim, 0).reshape(n, math.prod(weight.shape) // max(n, 1))
+    rows_first = np.moveaxis(weight, dim, 0)
+    return rows_first.reshape(len(rows_first), math.prod(rows_first.shape[1:]))
 
 
 def plain_weights(state_dict: Mapping[str, Any],

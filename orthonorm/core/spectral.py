@@ -7,6 +7,10 @@ import scipy.linalg
 from .matrices import as_array, check_dtype, check_finite
 
 
+class ZeroEstimate(ValueError):
+    """The vectors u and v estimate the norm of a matrix that is not zero as zero."""
+
+
 def power_iteration(W: Any, u: Any, v: Any, n_power_iterations: int = 1,
                     eps: float = 1e-12) -> tuple[np.ndarray, np.ndarray]:
     r"""Improve estimates of the leading singular vectors of a matrix.
@@ -179,8 +183,8 @@ def estimate_sigma(W: np.ndarray, u: np.ndarray, v: np.ndarray) -> Any:
 
     Raises
     ------
-    ValueError
-        If the estimate is zero, or too small to divide by, although W is not zero.
+    ZeroEstimate, ValueError
+        As :func:`divisor`.
     """
     return divisor(np.vdot(u, W @ v), W)
 
@@ -199,18 +203,17 @@ def divisor(sigma: Any, W: np.ndarray) -> Any:
 
     Raises
     ------
+    ZeroEstimate
+        If the estimate is zero, or too small to divide by, although W is not zero.
     ValueError
-        If the estimate is zero, or too small to divide by, although W is not zero; if it is not
-        finite.
+        If it is not finite.
     """
     _check_product(sigma)
     if abs(sigma) >= np.finfo(W.dtype).tiny:
         return sigma
     if np.any(W):
-        raise ValueError(
-            "u and v estimate a spectral norm of zero for a weight that is not zero: "
-            "let power iteration run (training mode), or start from other vectors"
-        )
+        raise ZeroEstimate("u and v estimate a spectral norm of zero for a matrix that is not zero: "
+                           "start power iteration from other vectors")
     return W.dtype.type(1)
 
 

@@ -136,7 +136,7 @@ def _add_outer(A, x, y):
 
     (:mod:`orthonorm.core.inverses` says why.)
     """
-    if isbox(A) or isbox(x):
+    if isbox(A) or isbox(x) or not A.size:  # which BLAS refuses
         return A + x[:, None] * y
     A = np.ascontiguousarray(A)
     height = max(1, 8192 // max(1, len(y)))

@@ -453,7 +453,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _kaiming_std(tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
-    fans = dict(zip(("fan_in", "fan_out"), _fans(tensor)))
+    shape = _writable(tensor).shape
+    # As in PyTorch, a vector has no fans, but an empty one needs none.
+    fans = dict(zip(("fan_in", "fan_out"), (1, 1) if 0 in shape else _fans(tensor)))
     if mode not in fans:
         raise ValueError(f"Mode {mode} not supported, please use one of {list(fans)}")
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fans[mode], 1))

@@ -256,6 +256,11 @@ WRONG = {
         ["weight: the estimate of the norm is off by 2.0%: it is 2.04, the norm 2"]),
     "low estimate": (
         spectral_state(0.5),
+        ["weight: the estimate of the norm is off by 50.0%: it is 1, the norm 2. _u and _v have the "
+         "norms 0.5 and 1, as in an average of state dicts: they are found anew here, PyTorch divides "
+         "by that estimate"]),
+    "vectors of another weight": (
+        {**spectral_state(), ORIGINAL: np.diag([1.0, 2.0, 0.5])},
         ["weight: the estimate of the norm is off by 50.0%: it is 1, the norm 2"]),
     "zero estimate": (
         spectral_state(0.0), [FAILS + "u and v estimate a spectral norm of zero"]),

@@ -4,7 +4,7 @@ import torch
 
 from orthonorm import nn, optim
 from orthonorm.checkpoints.inspection import examine, warnings
-from orthonorm.nn.utils.parametrizations import orthogonal
+from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm
 
 ORIGINAL = "parametrizations.weight.original"
 
@@ -57,3 +57,40 @@ def test_pytorchs_mean_of_losses_is_infinite_where_their_sum_is():
     theirs = torch.nn.functional.binary_cross_entropy_with_logits(*map(torch.tensor, (x, 0 * x)))
     assert theirs.item() == np.inf
     assert abs(nn.functional.binary_cross_entropy_with_logits(x, 0 * x) / 1e38 - 1) < 1e-6
+
+
+def test_pytorchs_spectral_norm_stays_stuck_after_an_assignment():
+    theirs = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(2, 2))
+    ours = spectral_norm(nn.Linear(2, 2), rng=0)
+    for W in (np.diag([1.0, 0.0]), np.diag([0.0, 1.0])):
+        ours.weight = W
+        theirs.weight = torch.tensor(W, dtype=torch.float32)
+        for _ in range(30):
+            our_weight, their_weight = ours.weight, theirs.weight.detach().numpy()
+    assert np.array_equal(our_weight, W)
+    assert np.isnan(their_weight).any()
+
+
+def test_pytorchs_weight_of_averaged_state_dicts_is_too_large():
+    model = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(20, 15))
+    states = []
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(seed)
+        model.weight = torch.randn(15, 20, generator=generator)
+        for _ in range(50):
+            model.weight
+        states.append({key: x.numpy().copy() for key, x in model.state_dict().items()})
+    average = {key: np.mean([state[key] for state in states], axis=0) for key in states[0]}
+    model.load_state_dict({key: torch.tensor(x) for key, x in average.items()})
+    ours = spectral_norm(nn.Linear(20, 15, dtype=np.float32), rng=0)
+    ours.load_state_dict(average)
+    theirs = model.eval().weight.detach().numpy()
+    assert np.linalg.norm(theirs, 2) > 1.5
+    assert abs(np.linalg.norm(ours.eval().weight, 2) - 1) < 0.02
+    estimate = average["parametrizations.weight.0._u"] @ average["parametrizations.weight.original"] @ (
+        average["parametrizations.weight.0._v"])
+    assert np.allclose(theirs, average["parametrizations.weight.original"] / estimate, rtol=1e-4)
+
+    dtypes = {key: x.dtype.name for key, x in average.items()}
+    said, = warnings([row for rows in examine(average, dtypes) for row in rows])
+    assert "as in an average of state dicts: they are found anew here, PyTorch divides by" in said

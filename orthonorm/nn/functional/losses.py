@@ -165,8 +165,7 @@ def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
     if ignore_index >= 0:
         raise RuntimeError(f"ignore_index={ignore_index} does not go with probabilities as target")
     x, t = to_common_dtype(x, t)
-    classes = x.shape[1]
-    p = (1 - smoothing) * t + smoothing / classes if smoothing else t
+    p = (1 - smoothing) * t + smoothing / max(x.shape[1], 1) if smoothing else t
     losses = -np.sum(_for_classes(w, x.ndim) * p * log_softmax(x, 1), axis=1)
     return losses, losses.size
 

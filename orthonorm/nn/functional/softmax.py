@@ -68,10 +68,10 @@ def log_softmax(input: Any, dim: int) -> Any:
     array([-10000.,      0.])
     """
     x = _from_the_largest(input, dim)
-    return x - np.log(np.sum(np.exp(x), axis=dim, keepdims=True))
+    return x - np.log(np.sum(np.exp(x), axis=dim, keepdims=True)) if x.size else x
 
 
 def _from_the_largest(input: Any, dim: int) -> Any:
     """Subtract the largest entry, so that nothing overflows."""
     x = as_float(input)
-    return x - stop_gradient(x).max(axis=as_int("dim", dim), keepdims=True)
+    return x - stop_gradient(x).max(axis=as_int("dim", dim), keepdims=True, initial=-np.inf)

@@ -1,10 +1,10 @@
 """Spectral normalisation."""
+import math
 from typing import Any
 
 import autograd.numpy as np
 
 from .... import core, gradients
-from ....core.matrices import check_finite
 from ....core.spectral import power_of_two, unit_vector
 from ....gradients import stop_gradient
 from ....gradients.spectral import to_usual_scale
@@ -12,7 +12,8 @@ from ...functional.arrays import as_int
 from ...module import Module
 from ...state import undone_if_it_raises
 from ..parametrize import register_parametrization, tensor_named
-from .convolution_norm import ConvolutionSpectralNorm, check_iterations
+from .convolution_norm import ConvolutionSpectralNorm
+from .singular_vectors import SingularVectors
 
 
 @undone_if_it_raises
@@ -70,6 +71,12 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     becomes NaN). A weight of norm below `eps` gets norm 1 all the same, as it is scaled by a power of
     two before (PyTorch's becomes infinite); a vector is then divided by `eps`, as in PyTorch.
 
+    Where :math:`\sigma` is zero for a weight that is not, as may be after an assignment, u and v are
+    found anew, as on registration; PyTorch's weight becomes infinite or NaN, and stays so. So are, in
+    evaluation mode, vectors of norms off 1 by more than 0.01, as averages of state dicts have them:
+    what they estimate is too small, and PyTorch's weight too large. (In training mode an iteration
+    normalises them.)
+
     Assigning, ``module.weight = W``, sets ``original``.
 
     *Convolutions.* The norm of the reshaped weight is not that of the layer, which also depends on
@@ -124,46 +131,39 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     return register_parametrization(module, name, parametrization)
 
 
-class _SpectralNorm(Module):
-    _u: Any
-    _v: Any
-
+class _SpectralNorm(SingularVectors):
     def __init__(self, weight: Any, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12, *,
                  rng: Any = None):
-        super().__init__()
+        super().__init__(n_power_iterations, eps)
         ndim = weight.ndim
         if not -ndim <= as_int("dim", dim) < ndim:
             raise IndexError(
                 f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
                 f"{dim})"
             )
-        check_iterations(n_power_iterations)
         self.dim = dim % ndim
-        self.eps = eps
-        self.n_power_iterations = n_power_iterations
         if ndim > 1:
-            rng = np.random.default_rng(rng)
-            W = self._as_matrix(stop_gradient(weight))
-            u, v = (unit_vector(size, W.dtype, rng) for size in W.shape)
-            u, v = core.power_iteration(W, u, v, n_power_iterations=15, eps=eps)
+            u, v = self._found(self._as_matrix(stop_gradient(weight)), rng)
             self.register_buffer("_u", u)
             self.register_buffer("_v", v)
 
     def forward(self, weight: Any) -> Any:
         if weight.ndim == 1:
             return _normalize(weight, self.eps)
-        W = self._as_matrix(weight)
-        if self.training:
-            self._u, self._v = gradients.power_iteration(
-                W, self._u, self._v, self.n_power_iterations, self.eps)
-        return self._from_matrix(gradients.spectral_normalize(W, self._u, self._v), weight.shape)
+        return self._from_matrix(self._normalized(self._as_matrix(weight)), weight.shape)
 
-    def right_inverse(self, value: Any) -> Any:
-        return check_finite(value, "the weight")
+    def _start(self, W: Any, rng: Any) -> tuple[Any, Any]:
+        return unit_vector(W.shape[0], W.dtype, rng), unit_vector(W.shape[1], W.dtype, rng)
+
+    def _iterate(self, W: Any, u: Any, v: Any, n_power_iterations: int) -> tuple[Any, Any]:
+        return core.power_iteration(W, u, v, n_power_iterations, self.eps)
+
+    def _divide(self, W: Any, u: Any, v: Any) -> Any:
+        return gradients.spectral_normalize(W, u, v)
 
     def _as_matrix(self, weight: Any) -> Any:
         W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
-        W = W if W.ndim == 2 else np.reshape(W, (W.shape[0], -1))
+        W = W if W.ndim == 2 else np.reshape(W, (W.shape[0], math.prod(W.shape[1:])))
         # If the first row has a usual size, W is left as it is: this spares a pass over all of it.
         return W if power_of_two(stop_gradient(W)[:1]) is None else to_usual_scale(W)
 
