@@ -2,6 +2,9 @@
 # they need them, and renew them when setup.cfg changes.
 PYTHON ?= python3
 MUTANTS ?= 400
+# make live TORCH=2.14.1 compares with that PyTorch, in an environment of its own.
+TORCH ?= 2.13.0
+LIVE = .venv-torch$(if $(filter-out 2.13.0,$(TORCH)),-$(TORCH))
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
@@ -44,9 +47,9 @@ lint: .venv/installed-lint  ## check style and types
 dist: .venv/installed-dist  ## build the wheel and the source archive
 	.venv/bin/python -m build --outdir dist
 
-live: .venv-torch/installed-torch  ## compare with the answers of PyTorch itself on fresh inputs
-	for seed in 1 2 3; do .venv-torch/bin/python -m orthonorm equivalence --live --seed $$seed || exit; done
-	.venv-torch/bin/python -m tests.live.checkpoints
+live: $(LIVE)/installed-torch  ## compare with the answers of PyTorch itself on fresh inputs
+	for seed in 1 2 3; do $(LIVE)/bin/python -m orthonorm equivalence --live --seed $$seed || exit; done
+	$(LIVE)/bin/python -m tests.live.checkpoints
 
 # torch-householder needs a C++ compiler; without it the benchmark says that it is not installed.
 bench: .venv-torch/installed-benchmark  ## time this package and PyTorch side by side (15 minutes)
@@ -82,6 +85,11 @@ clean:  ## remove environments, builds and caches
 
 .venv-torch/installed-%: setup.cfg pyproject.toml | .venv-torch
 	.venv-torch/bin/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+.venv-torch-%/installed-torch: setup.cfg pyproject.toml
+	test -d .venv-torch-$* || $(PYTHON) -m venv .venv-torch-$*
+	.venv-torch-$*/bin/python -m pip install --quiet 'torch==$*' --editable '.[live]'
 	@touch $@
 
 .SECONDARY:
