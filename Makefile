@@ -8,7 +8,7 @@ LIVE = .venv-torch$(if $(filter-out 2.13.0,$(TORCH)),-$(TORCH))
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live bench accuracy frameworks properties conformance-vectors endurance notebooks clean
+.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live bench accuracy frameworks properties conformance-vectors endurance league notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -62,6 +62,9 @@ accuracy: .venv-torch/installed-benchmark  ## errors of this package and PyTorch
 
 frameworks: .venv-torch/installed-frameworks  ## check notebooks/frameworks.rst in PyTorch and JAX
 	.venv-torch/bin/python -m pytest -q --override-ini addopts= tests/live
+
+league: .venv/installed-league  ## judge other packages by the questions of orthonorm/conformance (25 minutes)
+	.venv/bin/python -m tests.league
 
 notebooks: .venv/installed-notebooks  ## execute the lessons anew
 	.venv/bin/python -m jupyter nbconvert --to notebook --execute --inplace \

@@ -1,0 +1,21 @@
+"""tinygrad: Tensor.newton_schulz, and the polar factor from Tensor.svd."""
+
+import os
+
+os.environ["DEV"] = "PYTHON"
+import numpy as np  # noqa: E402
+from tinygrad import Tensor  # noqa: E402
+
+
+def newton_schulz(A, coefficients, steps):
+    triples = np.reshape(coefficients, (-1, 3))
+    if np.iscomplexobj(A) or len(np.unique(triples, axis=0)) != 1:
+        raise NotImplementedError("real matrices, one triple for all steps")
+    return Tensor(A).newton_schulz(steps, tuple(triples[0].tolist()), eps=0).numpy()
+
+
+def polar(A):
+    if np.iscomplexobj(A):
+        raise NotImplementedError("real matrices")
+    U, _, Vh = Tensor(A).svd(full_matrices=False)
+    return (U @ Vh).numpy()
