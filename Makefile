@@ -37,8 +37,9 @@ conformance-vectors: .venv/installed-conformance  ## compute the questions of or
 endurance: .venv/installed  ## train for 200 000 steps and watch the memory (10 minutes)
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.endurance
 
-fuzz: .venv/installed-test  ## read 100 000 hostile checkpoint files (10 minutes)
+fuzz: .venv/installed-test  ## read 100 000 hostile checkpoint files, and as many hostile files of answers (20 minutes)
 	FUZZ_INPUTS=100000 .venv/bin/python -m pytest -q -n auto --hypothesis-show-statistics tests/checkpoints/test_fuzz.py
+	FUZZ_INPUTS=100000 .venv/bin/python -m pytest -q -n auto tests/conformance/test_answers.py -k mutated
 
 lint: .venv/installed-lint  ## check style and types
 	.venv/bin/python -m flake8 orthonorm tests
