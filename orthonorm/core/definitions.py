@@ -351,8 +351,10 @@ def polar_vjp(A, G):
     """Return U Y V^H + (I - U U^H) G V S^-1 V^H, Z = U^H G V, Y_ij = (Z - Z^H)_ij / (s_i + s_j)."""
     U, s, Vh = np.linalg.svd(A, full_matrices=False)
     Z = H(U) @ G @ H(Vh)
-    Y = (Z - H(Z)) / (s[..., :, None] + s[..., None, :])
-    return U @ Y @ Vh + (G @ H(Vh) - U @ Z) / s[..., None, :] @ Vh
+    Abar = U @ ((Z - H(Z)) / (s[..., :, None] + s[..., None, :])) @ Vh
+    if A.shape[-2] == A.shape[-1]:
+        return Abar  # I = U U^H
+    return Abar + (G @ H(Vh) - U @ Z) / s[..., None, :] @ Vh
 
 
 def newton_schulz(A, coefficients, steps):

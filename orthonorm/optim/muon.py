@@ -76,8 +76,8 @@ class Muon(Optimizer):
 
     References
     ----------
-    .. [1] K. Jordan, Y. Jin, V. Boza, J. You, F. Cesista, L. Newhouse, J. Bernstein, "Muon: an optimizer
-       for hidden layers in neural networks", 2024, kellerjordan.github.io/posts/muon.
+    .. [1] K. Jordan, Y. Jin, V. Boza, J. You, F. Cesista, L. Newhouse, J. Bernstein, "Muon: an
+       optimizer for hidden layers in neural networks", 2024, kellerjordan.github.io/posts/muon.
     .. [2] J. Liu et al., "Muon is scalable for LLM training", 2025, arXiv:2502.16982:
        "match_rms_adamw".
 

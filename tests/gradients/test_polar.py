@@ -72,6 +72,7 @@ def test_one_singular_value_of_zero_does_no_harm_to_a_real_square_matrix(smalles
     A, near = ((U * np.array([3, 2, 1, s])) @ V.T for s in (smallest, 1e-9))
     G = sample((4, 4))
     assert_within(pull(A, G), pull(near, G), 1e-8)
+    assert_within(definitions.polar_vjp(near, G), pull(near, G), 1e-12)
     assert np.abs(pull(near, G)).max() > 0.1
 
 
