@@ -191,48 +191,94 @@ def resolvent(X: np.ndarray, G: np.ndarray) -> np.ndarray:
     precision unless the matrix is too big for that, takes the condition number, up to the norm of A,
     out of the error [1]_.
 
-    A system whose A has a norm above 0.01 / eps cannot be refined. There A is scaled down to that norm
-    by a factor c, and the resolvent of c A is corrected. For an eigenvalue i a of A it has the
-    eigenvalue :math:`z = 1 / (1 - i c a / 2)` instead of :math:`1 / (1 - i a / 2)`. The latter is 1 = z
-    where a is 0 and nearly c z where a is large, so that :math:`c z + (1 - c) z^2` replaces it. Between
-    these two, rounding X moves it by more than their difference.
+    Some A go another way, :func:`resolvent_by_eigenvalues`: those of a norm above 0.01 / eps, and from
+    a norm of 1e5 on also real ones of odd order, which are singular. Elimination would lose their null
+    space.
 
     References
     ----------
     .. [1] N. J. Higham, "Accuracy and stability of numerical algorithms", 2nd ed., 2002, section 12.1.
     """
-    k = X.shape[-1]
-    Omega, B = skew_blocks(X.astype(np.result_type(X, np.float64)))
-    columns = np.abs(Omega).sum(axis=-2) + np.abs(B).sum(axis=-2)
-    norm = np.maximum(columns.max(axis=-1, initial=0), np.abs(B).sum(axis=-1).max(axis=-1, initial=0))
-    limit = 0.01 / np.finfo(Omega.dtype).eps
-    scale = (limit / np.maximum(norm, limit))[..., None, None]
-    Omega, B = scale * Omega, scale * B
+    n, k = X.shape[-2:]
+    Omega, B = skew_blocks(X.astype(np.result_type(X, np.float64), copy=False))
+    singular = X.dtype.kind != "c" and min(2 * k, n) % 2 == 1
+    huge = norm1(Omega, B) > (1e5 if singular else 0.01 / np.finfo(Omega.dtype).eps)
+    if huge.any():
+        J = np.empty_like(G)
+        J[huge] = resolvent_by_eigenvalues(X[huge], G[huge])
+        J[~huge] = resolvent(X[~huge], G[~huge])
+        return J
     A, P = compressed(Omega, B)
     S = np.eye(A.shape[-1], dtype=A.dtype) - A / 2
-
-    extended = Omega, B
-    if X.size * k <= 2**22:  # long double has no BLAS: this takes up to 50 ms
-        extended = tuple(block.astype(np.result_type(block, np.longdouble)) for block in extended)
 
     def solve(G1: np.ndarray, G2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         part = H(P) @ G2
         J = np.linalg.solve(S, np.concatenate([G1, part], axis=-2))
         return J[..., :k, :], G2 + P @ (J[..., k:, :] - part)
 
-    def refined(G: np.ndarray) -> np.ndarray:
-        G1, G2 = G[..., :k, :], G[..., k:, :]
-        J1, J2 = solve(G1, G2)
-        Omega, B = extended
-        residual1 = G1 - J1 + (Omega @ J1 - H(B) @ J2) / 2
-        residual2 = G2 - J2 + B @ J1 / 2
-        change1, change2 = solve(residual1.astype(A.dtype), residual2.astype(A.dtype))
-        return np.concatenate([J1 + change1, J2 + change2], axis=-2)
+    G1, G2 = G[..., :k, :], G[..., k:, :]
+    J1, J2 = solve(G1, G2)
+    if X.size * k <= 2**22:  # long double has no BLAS: this takes up to 50 ms
+        Omega, B = (block.astype(np.result_type(block, np.longdouble)) for block in (Omega, B))
+    residual1 = G1 - J1 + (Omega @ J1 - H(B) @ J2) / 2
+    residual2 = G2 - J2 + B @ J1 / 2
+    change1, change2 = solve(residual1.astype(A.dtype), residual2.astype(A.dtype))
+    return np.concatenate([J1 + change1, J2 + change2], axis=-2).astype(G.dtype)
 
-    J = refined(G)
-    if (scale < 1).any():
-        J = scale * J + (1 - scale) * refined(J)
-    return J.astype(G.dtype)
+
+def resolvent_by_eigenvalues(X: np.ndarray, G: np.ndarray) -> np.ndarray:
+    r"""Solve :math:`(I - A/2) J = G` for an A of any norm.
+
+    Parameters
+    ----------
+    X : ndarray, shape (..., n, k), n >= k
+        Not zero.
+    G : ndarray, shape (..., n, m)
+
+    Returns
+    -------
+    ndarray, shape (..., n, m)
+
+    Notes
+    -----
+    With :math:`c A = U \operatorname{diag}(i\theta) U^H`, compressed, and a c that makes its largest
+    entry 1,
+
+    .. math:: J = U \operatorname{diag}\left( \frac{c}{c - i\theta/2} \right) U^H G.
+
+    A :math:`\theta` that is zero to rounding counts as zero: whether it is, X does not determine.
+    """
+    k = X.shape[-1]
+    Omega, B = skew_blocks(X.astype(np.result_type(X, np.float64), copy=False))
+    c = 1 / np.maximum(*(np.abs(M).max((-2, -1), keepdims=True, initial=0) for M in (Omega, B)))
+    A, P = compressed(c * Omega, c * B)
+    theta, U = np.linalg.eigh(-1j * A)
+    rounding = A.shape[-1] * np.finfo(A.dtype).eps * np.abs(theta).max(axis=-1, keepdims=True)
+    zero = (np.abs(theta) <= rounding)[..., None]
+    factors = np.where(zero, 1, c / np.where(zero, 1, c - 0.5j * theta[..., None]))
+    G1, G2 = G[..., :k, :], G[..., k:, :]
+    part = H(P) @ G2
+    J = U @ (factors * (H(U) @ np.concatenate([G1, part], axis=-2)))
+    J = J if np.iscomplexobj(A) else J.real
+    return np.concatenate([J[..., :k, :], G2 + P @ (J[..., k:, :] - part)], axis=-2).astype(G.dtype)
+
+
+def norm1(Omega: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Return the 1-norm of A, infinite where it overflows.
+
+    Parameters
+    ----------
+    Omega, B : ndarray
+        Of :func:`.skew.skew_blocks`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
+    with np.errstate(over="ignore"):
+        columns = np.abs(Omega).sum(axis=-2) + np.abs(B).sum(axis=-2)
+        rows = np.abs(B).sum(axis=-1)
+    return np.maximum(columns.max(axis=-1, initial=0), rows.max(axis=-1, initial=0))
 
 
 @any_shape("Q")

@@ -34,10 +34,19 @@ def test_zero_gives_the_identity_exactly(dtype):
         assert_identical(cayley(np.zeros((n, k), dtype)), np.eye(n, k, dtype=dtype))
 
 
-@pytest.mark.parametrize("huge", [1e20, 1e100, 1e200])
+@pytest.mark.parametrize("huge", [1e20, 1e100, 1e200, 1e307])
 @pytest.mark.parametrize("shape", [(4, 4), (5, 1), (7, 2)], ids=str)
 def test_huge_input_is_still_mapped_to_a_frame(shape, huge):
     assert gram_error(cayley(huge * sample(shape))) <= 20 * max(shape) * eps(float)
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(4, 4), (5, 5), (5, 3), (7, 2), (3, 5)], ids=str)
+@pytest.mark.parametrize("scale", [1e5, 1e6, 1e9, 1e13, 1e20, 1e30])
+def test_a_large_matrix_keeps_all_digits(shape, dtype, scale):
+    """Also where A is singular, as for odd n: Q has the eigenvalue 1 there, and -1 elsewhere."""
+    X = sample(shape, dtype, scale=scale)
+    assert truth.error(cayley(X), truth.cayley(X)) <= 12 * eps(dtype)
 
 
 def test_a_huge_matrix_of_a_stack_leaves_the_others_alone():
