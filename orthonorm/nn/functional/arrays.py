@@ -70,6 +70,8 @@ def to_common_dtype(*arrays: Any) -> list[Any]:
     """
     arrays = [as_array(x) for x in arrays]  # type: ignore[assignment]
     dtypes = [x.dtype for x in arrays]
+    if all(dtype is dtypes[0] for dtype in dtypes):
+        return arrays  # type: ignore[return-value]
     inexact = [dtype for dtype in dtypes if np.issubdtype(dtype, np.inexact)]
     dtype = np.result_type(*(inexact or dtypes))
     return [_to_dtype(x, dtype) for x in arrays]

@@ -3,9 +3,12 @@ import math
 from typing import Any
 
 import autograd.numpy as np
+import numpy
+from autograd.extend import defjvp, defvjp_argnums, primitive
 
 from ...gradients import stop_gradient
-from .arrays import as_array, as_float, as_int, check_bias, keep
+from ...gradients.rules import cast, namespace
+from .arrays import as_array, as_float, as_int, check_bias, keep, to_common_dtype
 
 __all__ = ["bilinear", "embedding", "layer_norm", "linear"]
 
@@ -41,8 +44,46 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         raise RuntimeError(f"input must have {W.shape[-1]} entries in its last dimension, as weight of "
                            f"shape {W.shape} has, got shape {x.shape}")
     check_bias(bias, W.shape[:-1])
-    y = np.matmul(x, np.transpose(W))
-    return y if bias is None else y + bias
+    if W.ndim == 1:
+        y = np.matmul(x, W)
+        return y if bias is None else y + bias
+    if bias is None:
+        return _affine(*to_common_dtype(x, W), None)
+    return _affine(*to_common_dtype(x, W, bias))
+
+
+@primitive
+def _affine(x: Any, W: Any, b: Any) -> Any:
+    y = _rows(x) @ W.T
+    if b is not None:
+        y += b
+    return y.reshape(*x.shape[:-1], len(W))
+
+
+def _affine_vjp(argnums: tuple, y: Any, args: tuple, kwargs: dict) -> Any:
+    """The gradients are g W, g^T x and the sum of g: of the same form, but for the last."""
+    x, W, b = args
+
+    def gradient(i: int, g: Any) -> Any:
+        if i == 0:
+            return _affine(g, W.T, None)
+        return _affine(_rows(g).T, _rows(x).T, None) if i == 1 else namespace(g).sum(_rows(g), axis=0)
+
+    def pull(g: Any) -> list:
+        g = cast(g, y.dtype)
+        return [gradient(i, g) for i in argnums]
+    return pull
+
+
+def _rows(x: Any) -> Any:
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+defvjp_argnums(_affine, _affine_vjp)
+defjvp(_affine,
+       lambda dx, y, x, W, b: _affine(dx, W, None),
+       lambda dW, y, x, W, b: _affine(x, dW, None),
+       lambda db, y, x, W, b: db + numpy.zeros(y.shape, y.dtype))
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:

@@ -4,10 +4,12 @@ import warnings
 from typing import Any
 
 import autograd.numpy as np
-from autograd.extend import defjvp, defvjp, primitive
+import numpy
+from scipy import special
 
 from ...core.spectral import power_of_two
 from ...gradients import stop_gradient
+from ...gradients.fused import fused
 from .activations import log1p_exp
 from .arrays import as_array, as_float, keep, to_common_dtype
 from .softmax import log_softmax
@@ -149,13 +151,15 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
     if index.size and not (0 <= index.min() and index.max() < x.shape[1]):
         raise IndexError(f"target must hold classes from 0 to {x.shape[1] - 1}, got {index.min()} to "
                          f"{index.max()}")
-    log_p = log_softmax(keep(x, kept[:, None]), 1)  # so that nothing in an ignored sample does harm
     w_t = keep(w[index], kept)
-    losses = -w_t * _pick(log_p, index)
+    wanted = index[:, None] == _for_classes(numpy.arange(x.shape[1]), x.ndim)
+    q = keep(np.broadcast_to(w_t[:, None], x.shape), wanted)
     if smoothing:
-        each = smoothing / x.shape[1] * _for_classes(w, x.ndim) * log_p
-        losses = (1 - smoothing) * losses + keep(-np.sum(each, axis=1), kept)
-    return losses, np.sum(w_t)
+        spread = np.broadcast_to(smoothing / x.shape[1] * _for_classes(w, x.ndim), x.shape)
+        q = (1 - smoothing) * q + keep(spread, kept[:, None])
+    if not kept.all():
+        x = keep(x, kept[:, None])  # so that nothing in an ignored sample does harm
+    return _negative_log_likelihood(as_float(x), q), np.sum(w_t)
 
 
 def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
@@ -166,7 +170,7 @@ def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
         raise RuntimeError(f"ignore_index={ignore_index} does not go with probabilities as target")
     x, t = to_common_dtype(x, t)
     p = (1 - smoothing) * t + smoothing / max(x.shape[1], 1) if smoothing else t
-    losses = -np.sum(_for_classes(w, x.ndim) * p * log_softmax(x, 1), axis=1)
+    losses = _negative_log_likelihood(as_float(x), _for_classes(w, x.ndim) * p)
     return losses, losses.size
 
 
@@ -174,26 +178,32 @@ def _for_classes(w: Any, ndim: int) -> Any:
     return np.reshape(w, (-1, *(ndim - 2) * (1,)))
 
 
-# Picking one class of each sample, and its transpose: linear in the array, and each other's derivative.
-
-@primitive
-def _pick(x: Any, index: Any) -> Any:
-    """Return x[n, index[n, ...], ...]."""
-    return np.take_along_axis(x, index[:, None], 1)[:, 0]
+def _by_log_softmax(x: Any, q: Any) -> Any:
+    log_p = log_softmax(x, 1)
+    possible = stop_gradient(q) != 0  # the logarithm may be infinite elsewhere
+    return -np.sum(q * keep(log_p, possible | numpy.isfinite(stop_gradient(log_p))), axis=1)
 
 
-@primitive
-def _place(y: Any, index: Any, classes: int) -> Any:
-    """Return zeros with y[n, ...] at [n, index[n, ...], ...]."""
-    x = np.zeros((len(y), classes, *y.shape[1:]), y.dtype)
-    np.put_along_axis(x, index[:, None], y[:, None], 1)
-    return x
+@fused(_by_log_softmax)
+def _negative_log_likelihood(x: Any, q: Any) -> Any:
+    r"""Return the sum over the classes c of -q_c log softmax(x)_c; 0 times infinity is 0.
 
+    With p = softmax(x), the gradients are :math:`\bar x = (p \sum_c q_c - q) \, g` and
+    :math:`\bar q = -g \log p`.
+    """
+    x = x - x.max(axis=1, keepdims=True)
+    powers = numpy.exp(x)
+    total = powers.sum(axis=1, keepdims=True)
+    log_p = x - numpy.log(total)
+    terms = numpy.multiply(q, log_p, out=numpy.zeros_like(log_p), where=q != 0)
 
-defvjp(_pick, lambda y, x, index: lambda g: _place(g, index, x.shape[1]), argnums=(0,))
-defvjp(_place, lambda x, y, index, classes: lambda g: _pick(g, index), argnums=(0,))
-defjvp(_pick, "same")
-defjvp(_place, "same")
+    def pull(g: Any, wanted: Any) -> tuple:
+        g = g[:, None]
+        xbar = powers / total * q.sum(axis=1, keepdims=True)
+        xbar -= q
+        return xbar * g, -g * log_p
+
+    return -terms.sum(axis=1), pull
 
 
 def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None,
@@ -243,13 +253,21 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     x, t = map(as_float, to_common_dtype(input, target))
     if x.shape != t.shape:
         raise ValueError(f"target must have the shape of input, {x.shape}, got {t.shape}")
-    positive = t * log1p_exp(-x)
-    if pos_weight is not None:
-        positive = _factor("pos_weight", pos_weight, x) * positive
-    losses = positive + (1 - t) * log1p_exp(x)
+    positive = t if pos_weight is None else _factor("pos_weight", pos_weight, x) * t
+    losses = _two_sided(x, positive, 1 - t)
     if weight is not None:
         losses = _factor("weight", weight, x) * losses
     return _reduced(losses, reduction, losses.size)
+
+
+@fused(lambda x, a, b: a * log1p_exp(-x) + b * log1p_exp(x))
+def _two_sided(x: Any, a: Any, b: Any) -> Any:
+    below, above = log1p_exp(-x), log1p_exp(x)
+
+    def pull(g: Any, wanted: Any) -> tuple:
+        return g * (b * special.expit(x) - a * special.expit(-x)), g * below, g * above
+
+    return a * below + b * above, pull
 
 
 def _factor(name: str, w: Any, x: Any) -> Any:
@@ -271,9 +289,20 @@ def _check_reduction(reduction: str) -> None:
 def _reduced(losses: Any, reduction: str, count: Any) -> Any:
     if reduction == "none":
         return losses
-    if reduction == "sum" or not stop_gradient(count):
-        return np.sum(losses) * (1 if reduction == "sum" else math.nan)
-    # The sum may leave the range where the mean does not.
-    largest = np.max(np.abs(stop_gradient(losses)), initial=0)
-    c = 1 if largest <= np.finfo(losses.dtype).max / losses.size else losses.size
-    return np.sum(losses / c) / (count / c)
+    if reduction == "sum":
+        return _sum_over(losses, 1)
+    return _sum_over(losses, count if stop_gradient(count) else math.nan)
+
+
+@fused(lambda losses, count: np.sum(losses) / count)
+def _sum_over(losses: Any, count: Any) -> Any:
+    with numpy.errstate(over="ignore"):
+        value = numpy.sum(losses) / count
+    if losses.size and not numpy.isfinite(value) and numpy.isfinite(losses).all():
+        # The sum may leave the range where the mean does not.
+        value = numpy.sum(losses / losses.size) / (count / losses.size)
+
+    def pull(g: Any, wanted: Any) -> tuple:
+        return numpy.full_like(losses, g / count), -g * value / count
+
+    return value, pull
