@@ -147,7 +147,7 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
         raise RuntimeError(
             f"target must hold integer classes, or have the shape of input, got {t.dtype}")
     kept = t != ignore_index
-    index = np.where(kept, t, 0)
+    index = numpy.where(kept, t, 0)
     if index.size and not (0 <= index.min() and index.max() < x.shape[1]):
         raise IndexError(f"target must hold classes from 0 to {x.shape[1] - 1}, got {index.min()} to "
                          f"{index.max()}")
@@ -191,10 +191,10 @@ def _negative_log_likelihood(x: Any, q: Any) -> Any:
     With p = softmax(x), the gradients are :math:`\bar x = (p \sum_c q_c - q) \, g` and
     :math:`\bar q = -g \log p`.
     """
-    x = x - x.max(axis=1, keepdims=True)
+    x = x - x.max(axis=1, keepdims=True, initial=-math.inf)
     powers = numpy.exp(x)
     total = powers.sum(axis=1, keepdims=True)
-    log_p = x - numpy.log(total)
+    log_p = x - numpy.log(total) if x.size else x
     terms = numpy.multiply(q, log_p, out=numpy.zeros_like(log_p), where=q != 0)
 
     def pull(g: Any, wanted: Any) -> tuple:
