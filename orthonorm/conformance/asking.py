@@ -104,8 +104,8 @@ def as_arrays(result: Any, several: bool) -> list[np.ndarray]:
 
 def as_array(x: Any) -> np.ndarray:
     """Return one result as an array of its own."""
-    if hasattr(x, "detach"):
-        x = x.detach().cpu().resolve_conj().resolve_neg()
+    if hasattr(x, "detach"):  # a tensor of PyTorch
+        x = x.numpy(force=True)
     return np.array(x)
 
 

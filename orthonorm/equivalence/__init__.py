@@ -7,5 +7,9 @@
 * :mod:`.runs`: the list of them, and the comparison step by step;
 * :mod:`.recording`: PyTorch's recorded answers, a compressed file; the runs have their own;
 * :mod:`.record`: the recorder (needs PyTorch): ``python -m orthonorm.equivalence.record``;
-* :mod:`.report`: the comparison, and the table it prints: ``python -m orthonorm equivalence``.
+* :mod:`.report`: the comparison, and the table it prints: ``python -m orthonorm equivalence``;
+* :mod:`.modules`: the comparison of any module with the same one in PyTorch, :func:`compare_modules`.
 """
+from .modules import compare_modules
+
+__all__ = ["compare_modules"]
