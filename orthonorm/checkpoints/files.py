@@ -64,6 +64,7 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike) -> None:
     """
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"state_dict must be a dict of arrays, got {type(state_dict).__name__}")
+    formats.check_flat(state_dict)
     path = Path(path)
     if path.suffix not in WRITERS:
         raise CheckpointError(f"{path}: can be written as {' or '.join(WRITERS)}, not as "

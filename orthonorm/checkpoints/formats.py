@@ -10,10 +10,13 @@ import pickle
 import shlex
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from ..nn.state import nested_under
 
 Arrays = dict[str, np.ndarray]
 Dtypes = dict[str, str]
@@ -55,6 +58,20 @@ def check_name(name: Any) -> str:
     if not name.isprintable() or ".." in steps or name == "__metadata__" or (not steps[0] and name):
         raise CheckpointError(f"{name!a} is not a name for a tensor")
     return name
+
+
+def check_flat(state_dict: Mapping[Any, Any], advice: str = "give state_dict[{key!a}]") -> None:
+    """Raise CheckpointError if a state dict holds another one, as checkpoints of training runs do.
+
+    Parameters
+    ----------
+    state_dict : dict
+    advice : str
+        What to do, with `key` for the place of the other one.
+    """
+    if (key := nested_under(state_dict)) is not None:
+        raise CheckpointError(f"it holds a dict under {key!a}, as checkpoints of training runs do: "
+                              + advice.format(key=key))
 
 
 def _check_expansion(size: int, file: BinaryIO) -> None:
@@ -270,6 +287,8 @@ def read_pytorch(file: BinaryIO) -> tuple[Arrays, Dtypes]:
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # whose text advises to unpickle it all the same
         raise CheckpointError("PyTorch refuses it: a pickle of more than weights, or none") from error
+    if isinstance(loaded, dict):
+        check_flat(loaded, "save torch.load(..., weights_only=True)[{key!a}] alone, by torch.save")
     if not isinstance(loaded, dict) or not all(isinstance(x, torch.Tensor) for x in loaded.values()):
         raise CheckpointError("it holds something else than a state dict, names and tensors")
     _check_expansion(sum(x.numel() * x.element_size() for x in loaded.values()), file)

@@ -11,7 +11,7 @@ import numpy as np
 from ..core import spectral_norm_bounds
 from ..core.matrices import mT
 from .formats import Arrays, CheckpointError, Dtypes
-from .parametrized import Step, Unidentified, as_matrix, grouped, maps_of, rebuild
+from .parametrized import Step, Unidentified, as_matrix, grouped, maps_of, rebuild, renamed
 
 EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "complex64": 2.0**-23}
 LARGEST_ESTIMATE_ERROR = 0.01
@@ -102,15 +102,19 @@ def examine(state_dict: Arrays, dtypes: Dtypes,
     CheckpointError
         If `orthogonal_map` names a map or a tensor that there is not.
     """
-    tensors = grouped(state_dict)
+    today = renamed(state_dict)
+    keys = {new: key for key, new in today.items()}
+    tensors = grouped({new: state_dict[key] for new, key in keys.items()})
     maps = maps_of(tensors, orthogonal_map)
     for name, tensor in tensors.items():
         if isinstance(tensor, dict):
             path, dot, last = name.rpartition(".")
             start = f"{path}{dot}parametrizations.{last}."
             originals_first = sorted(tensor, key=lambda part: (part[0].isdigit(), part))
-            parts = [_part(Row(start + part, tensor[part].shape, dtypes[start + part], start),
-                           tensor[part]) for part in originals_first]
+            in_file = [keys[start + part] for part in originals_first]
+            shown = start if in_file[0].startswith(start) else name
+            parts = [_part(Row(key, tensor[part].shape, dtypes[key], shown), tensor[part])
+                     for key, part in zip(in_file, originals_first)]
             coarsest = max((row.dtype for row in parts), key=lambda dtype: EPS.get(dtype, 0.0))
             yield [_parametrized(Row(name, (), coarsest), tensor, maps[name]), *parts]
         else:

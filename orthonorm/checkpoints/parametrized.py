@@ -10,6 +10,12 @@ Which parametrization it was is not in the file, but the names of its arrays tel
 
 Orthogonal without trivialization leaves nothing but ``original``, as any parametrization of the
 user's own may: then it has to be said. The last ones of a chain, if they keep nothing, cannot be seen.
+
+PyTorch's older functions, ``torch.nn.utils.weight_norm`` and ``spectral_norm``, leave other names for
+the same arrays::
+
+    weight_g, weight_v                                    original0, original1
+    weight_orig, weight_u, weight_v                       original, 0._u, 0._v
 """
 import math
 import re
@@ -27,8 +33,10 @@ from ..nn.parameter import Parameter
 from ..nn.utils import parametrizations
 from ..nn.utils.parametrizations.orthogonal import ORTHOGONAL_MAPS
 from ..nn.utils.parametrizations.singular_vectors import is_unit
-from .formats import Arrays, CheckpointError
+from .formats import Arrays, CheckpointError, check_flat
 
+OLDER = {"_g": {"_g": "original0", "_v": "original1"},  # by the suffix that tells which function it was
+         "_orig": {"_orig": "original", "_u": "0._u", "_v": "0._v"}}
 POSITIONS = {str(position): position for position in range(20)}  # in a chain; none is longer
 PART = re.compile(r"(?P<prefix>(?:.*?\.)??)parametrizations\.(?P<tensor>[^.]+)\."
                   r"(?P<part>original\d*|\d+\..+|parametrizations\..+)")
@@ -108,6 +116,44 @@ def grouped(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Arra
         else:
             tensors[name] = array
     return tensors
+
+
+def renamed(state_dict: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Find the names that PyTorch's older weight_norm and spectral_norm gave.
+
+    Parameters
+    ----------
+    state_dict : dict of str to ndarray
+
+    Returns
+    -------
+    dict of str to str
+        From each key to the name it has today, which is the same for most.
+
+    Examples
+    --------
+    >>> renamed({"0.weight_g": np.ones((2, 1)), "0.weight_v": np.ones((2, 3)), "0.bias": np.zeros(2)})
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'0.weight_g': '0.parametrizations.weight.original0',
+     '0.weight_v': '0.parametrizations.weight.original1', '0.bias': '0.bias'}
+    """
+    names = {key: key for key in state_dict}
+    for key in state_dict:
+        for suffix, today in OLDER.items():
+            stem = key.removesuffix(suffix)
+            old = [stem + end for end in today]
+            if stem == key or stem in state_dict or not all(name in state_dict for name in old):
+                continue
+            if suffix == "_orig" or _is_length(state_dict[key], state_dict[f"{stem}_v"]):
+                path, dot, tensor = stem.rpartition(".")
+                names |= zip(old, (f"{path}{dot}parametrizations.{tensor}.{part}"
+                                   for part in today.values()))
+    return names
+
+
+def _is_length(g: np.ndarray, v: np.ndarray) -> bool:
+    """Tell whether `g` has the shape of weight_norm's lengths for the direction `v`."""
+    return g.ndim in (0, v.ndim) and all(size in (1, of_v) for size, of_v in zip(g.shape, v.shape))
 
 
 def rebuild(parts: Arrays, orthogonal_map: str | None = None) -> list[Step]:
@@ -297,7 +343,8 @@ def plain_weights(state_dict: Mapping[str, Any],
     Parameters
     ----------
     state_dict : dict of str to array_like
-        With PyTorch's keys.
+        With PyTorch's keys; those of its older weight_norm and spectral_norm too, ``weight_g`` and
+        ``weight_orig`` and their like.
     orthogonal_map : str, or dict of str to str, optional
         The map of the orthogonal weights: one name for all, or a dict from the names of tensors, such
         as ``0.weight``, the name ``""`` standing for all others. By default PyTorch's default for the
@@ -325,7 +372,10 @@ def plain_weights(state_dict: Mapping[str, Any],
     >>> np.array_equal(weights["weight"], layer.weight)
     True
     """
-    tensors = grouped({key: np.asarray(x) for key, x in state_dict.items()})
+    check_flat(state_dict)
+    arrays = {key: np.asarray(x) for key, x in state_dict.items()}
+    today = renamed(arrays)
+    tensors = grouped({today[key]: x for key, x in arrays.items()})
     maps = maps_of(tensors, orthogonal_map)
     weights = {}
     for name, tensor in tensors.items():

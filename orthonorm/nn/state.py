@@ -1,7 +1,7 @@
 """The state of a module: its state dict, and putting it back when something goes wrong."""
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -254,6 +254,8 @@ def _load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompati
         for part, state in extra_states:
             part.set_extra_state(state)
         _run_post_hooks(module, keys)
+    if strict:
+        errors.extend(_hints(given, keys.unexpected_keys))
     if strict and keys.unexpected_keys:
         errors.insert(0, "Unexpected key(s) in state_dict: " + _quoted(keys.unexpected_keys))
     if strict and keys.missing_keys:
@@ -263,6 +265,30 @@ def _load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompati
             f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(errors)
         )
     return keys
+
+
+def _hints(given: Mapping[str, Any], unexpected: list[str]) -> Iterator[str]:
+    """Say what to do about keys that are there for a known reason."""
+    if (nested := nested_under({key: given[key] for key in unexpected})) is not None:
+        yield (f"It holds a dict under {nested!r}, as checkpoints of training runs do: load "
+               f"state_dict[{nested!r}]")
+    for stem in (key.removesuffix("_orig") for key in map(str, unexpected) if key.endswith("_orig")):
+        if {f"{stem}_u", f"{stem}_v"} <= set(unexpected):
+            path, dot, name = stem.rpartition(".")
+            new = f"{path}{dot}parametrizations.{name}."
+            yield (f"{stem}_orig, {stem}_u and {stem}_v are keys of the older function, "
+                   f"torch.nn.utils.spectral_norm: rename them to {new}original, {new}0._u and "
+                   f"{new}0._v, or load what orthonorm.checkpoints.plain_weights(state_dict) returns "
+                   "into a layer without parametrization")
+
+
+def nested_under(state_dict: Mapping[Any, Any]) -> Any:
+    """Return where a dict of arrays holds another dict, of arrays if there is one; None if nowhere."""
+    keys = [key for key, value in state_dict.items()
+            if isinstance(value, Mapping) and not str(key).endswith(EXTRA_STATE)]
+    of_arrays = [key for key in keys
+                 if state_dict[key] and all(hasattr(x, "shape") for x in state_dict[key].values())]
+    return (of_arrays or keys or [None])[0]
 
 
 def _store(arrays: dict[tuple[Any, str], np.ndarray], module: Any) -> None:
