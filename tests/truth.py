@@ -1,6 +1,8 @@
-"""What the maps are, from their definitions: dense n x n matrices in 50-digit arithmetic.
+"""The definitions in 50-digit arithmetic: dense n x n matrices of mpmath.
 
-Slow and plain on purpose. Nothing here knows the formulas of the package.
+Each function is that of the same name in ``orthonorm/core/definitions.py``, written once more and
+without it: ``tests/core/test_definitions.py`` holds the definitions against this file, and everything
+else in the package is held against the definitions or against this file.
 """
 import functools
 
