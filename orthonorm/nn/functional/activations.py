@@ -11,6 +11,7 @@ from autograd.extend import defjvp, defvjp, primitive
 from scipy import special
 
 from ...gradients import stop_gradient
+from ...gradients.bookkeeping import quick
 from .arrays import as_array, as_float, keep
 
 __all__ = ["gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh"]
@@ -25,7 +26,7 @@ def _entrywise(function: Callable, derivative: Callable) -> Callable:
     f, derivative = primitive(quiet(function)), quiet(derivative)
     defvjp(f, lambda y, x, *args: lambda g: g * derivative(y, x, *args), argnums=(0,))
     defjvp(f, lambda g, y, x, *args: g * derivative(y, x, *args), argnums=(0,))
-    return f
+    return quick(f)
 
 
 def relu(input: Any) -> Any:

@@ -6,6 +6,7 @@ import autograd.numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
 from ...core.matrices import is_of_torch
+from ...gradients.bookkeeping import quick
 from ...gradients.rules import cast, stop_gradient
 
 
@@ -61,6 +62,7 @@ def keep(x: Any, mask: Any) -> Any:
 
 defvjp(keep, lambda y, x, mask: lambda g: keep(g, mask), argnums=(0,))
 defjvp(keep, "same")
+keep = quick(keep)
 
 
 def to_common_dtype(*arrays: Any) -> list[Any]:

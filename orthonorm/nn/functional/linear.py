@@ -7,6 +7,7 @@ import numpy
 from autograd.extend import defjvp, defvjp_argnums, primitive
 
 from ...gradients import stop_gradient
+from ...gradients.bookkeeping import quick
 from ...gradients.rules import cast, namespace
 from .arrays import as_array, as_float, as_int, check_bias, keep, to_common_dtype
 
@@ -84,6 +85,7 @@ defjvp(_affine,
        lambda dx, y, x, W, b: _affine(dx, W, None),
        lambda dW, y, x, W, b: _affine(x, dW, None),
        lambda db, y, x, W, b: db + numpy.zeros(y.shape, y.dtype))
+_affine = quick(_affine)
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:

@@ -9,7 +9,7 @@ from scipy import special
 
 from ...core.spectral import power_of_two
 from ...gradients import stop_gradient
-from ...gradients.fused import fused
+from ...gradients.bookkeeping import fused
 from .activations import log1p_exp
 from .arrays import as_array, as_float, keep, to_common_dtype
 from .softmax import log_softmax

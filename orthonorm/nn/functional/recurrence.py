@@ -46,7 +46,7 @@ import numpy as np
 from autograd.extend import defjvp, defjvp_argnum, defvjp, defvjp_argnum, primitive, vspace
 from autograd.numpy.numpy_vjps import untake
 
-from ...gradients.fused import fused
+from ...gradients.bookkeeping import fused
 from .activations import relu, sigmoid, tanh
 from .linear import linear
 

@@ -20,6 +20,7 @@ from typing import Any, Iterator, NamedTuple
 import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
+from ...gradients.bookkeeping import quick
 from ...gradients.rules import cast, namespace
 
 Ints = tuple[int, ...]
@@ -197,3 +198,5 @@ for _convolution in (correlate, correlate_transposed):
            functools.partial(lambda f, dw, y, x, w, b, at: f(x, dw, None, at), _convolution),
            lambda db, y, x, w, b, at: _bias_alone(db, y.shape))
 defjvp(correlate_kernel, "same", "same")
+correlate, correlate_transposed, correlate_kernel = map(
+    quick, (correlate, correlate_transposed, correlate_kernel))
