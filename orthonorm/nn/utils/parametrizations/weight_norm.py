@@ -3,9 +3,11 @@ import functools
 from typing import Any
 
 import autograd.numpy as np
+import numpy
 
 from ....core.matrices import check_finite
 from ....core.spectral import power_of_two
+from ....gradients.bookkeeping import fused
 from ....gradients.rules import cast, stop_gradient
 from ...functional.arrays import as_int
 from ...module import Module
@@ -79,20 +81,22 @@ class _WeightNorm(Module):
         self.dim = -1 if dim is None else as_int("dim", dim)
 
     def forward(self, weight_g: Any, weight_v: Any) -> Any:
-        v, _ = self._to_usual_scale(weight_v)
-        norm = self._norm(v)
-        if weight_g.shape != norm.shape:
-            raise ValueError(f"original0 must have shape {norm.shape}, got {weight_g.shape}")
-        return v * (weight_g / (norm + cast(norm == 0, norm.dtype)))
+        self._check(weight_v)
+        others = _others(weight_v, self.dim)
+        shape = () if self.dim == -1 else tuple(
+            1 if i in others else size for i, size in enumerate(weight_v.shape))
+        if weight_g.shape != shape:
+            raise ValueError(f"original0 must have shape {shape}, got {weight_g.shape}")
+        return _scaled(weight_g, weight_v, self.dim)
 
     def right_inverse(self, weight: Any) -> tuple[Any, Any]:
-        v, c = self._to_usual_scale(check_finite(weight, "the weight"))
+        self._check(check_finite(weight, "the weight"))
+        v, c = _to_usual_scale(weight, self.dim)
         with np.errstate(over="ignore"):
-            norm = self._norm(v) * c
+            norm = _norm(v, self.dim) * c
         return check_finite(norm, "the norm of the weight"), weight
 
-    def _to_usual_scale(self, v: Any) -> tuple[Any, Any]:
-        """Return the direction v divided by powers of two, so that its squares stay in the range."""
+    def _check(self, v: Any) -> None:
         if v.dtype.kind != "f":
             raise ValueError(f"weight_norm needs a floating-point real weight, got {v.dtype}")
         if self.dim != -1 and not -v.ndim <= self.dim < v.ndim:
@@ -100,15 +104,49 @@ class _WeightNorm(Module):
                 f"Dimension out of range (expected to be in range of [-{v.ndim}, {v.ndim - 1}] "
                 f"but got {self.dim})"
             )
-        c = power_of_two(stop_gradient(v), None if self.dim == -1 else self.dim % v.ndim)
-        return (v, 1) if c is None else (v / c, c)
 
-    def _norm(self, v: Any) -> Any:
-        if self.dim == -1:
-            squares = np.sum(np.square(v))
-        else:
-            others = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
-            squares = np.sum(np.square(v), axis=others, keepdims=True)
-        # The root has no derivative at zero, where the direction of v does not matter anyway.
-        zero = cast(squares == 0, squares.dtype)
-        return np.sqrt(squares + zero) * (1 - zero)
+
+def _to_usual_scale(v: Any, dim: int) -> tuple[Any, Any]:
+    """Return the direction v divided by powers of two, so that its squares stay in the range."""
+    c = power_of_two(stop_gradient(v), None if dim == -1 else dim % v.ndim)
+    return (v, 1) if c is None else (v / c, c)
+
+
+def _norm(v: Any, dim: int) -> Any:
+    if dim == -1:
+        squares = np.sum(np.square(v))
+    else:
+        squares = np.sum(np.square(v), axis=_others(v, dim), keepdims=True)
+    # The root has no derivative at zero, where the direction of v does not matter anyway.
+    zero = cast(squares == 0, squares.dtype)
+    return np.sqrt(squares + zero) * (1 - zero)
+
+
+def _others(v: Any, dim: int) -> tuple[int, ...]:
+    """Return the dimensions over which the norm is taken."""
+    return tuple(i for i in range(v.ndim) if dim == -1 or i != dim % v.ndim)
+
+
+def _by_norm(g: Any, v: Any, dim: int) -> Any:
+    v, _ = _to_usual_scale(v, dim)
+    norm = _norm(v, dim)
+    return v * (g / (norm + cast(norm == 0, norm.dtype)))
+
+
+@fused(_by_norm)
+def _scaled(g: Any, v: Any, dim: int) -> Any:
+    r"""Return g u, u = v / \|v\|.
+
+    With G the gradient of it, :math:`\bar g = \langle G, u \rangle` and
+    :math:`\bar v = (G - \bar g \, u) \, g / \|v\|`.
+    """
+    v, c = _to_usual_scale(v, dim)
+    norm, others = _norm(v, dim), _others(v, dim)
+    factor = g / (norm + (norm == 0))
+
+    def pull(G: Any, wanted: Any) -> tuple:
+        u = v / (norm + (norm == 0))
+        gbar = numpy.sum(G * u, axis=others, keepdims=dim != -1)
+        return gbar, (G - gbar * u) * (factor / c)
+
+    return v * factor, pull
