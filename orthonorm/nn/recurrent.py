@@ -124,7 +124,9 @@ class RNN(_Recurrent):
     -----
     The layer is a single operation to autograd, whose adjoint is back-propagation through time:
     :mod:`orthonorm.nn.functional.recurrence` derives it. A parametrized weight is read, and so
-    computed, once a call; spectral normalisation does one power iteration a call.
+    computed, once a call; so spectral normalisation does one power iteration a call in training mode.
+    PyTorch reads it twice a call, and its vectors move further; under ``cached()`` both read it once
+    and are equal.
 
     Examples
     --------
