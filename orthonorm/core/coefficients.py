@@ -100,6 +100,7 @@ def newton_schulz_coefficients(name: str) -> np.ndarray:
 
     Notes
     -----
+    Definition: the published numbers; ``tests/core/test_newton_schulz.py`` measures where each leads.
     Sources and dates are in ``PUBLISHED`` of :mod:`orthonorm.core.coefficients`:
 
     =====================  =====  ============================================================
@@ -165,6 +166,9 @@ def minimax_coefficients(lower: float, steps: int, cushion: float = 0.0,
 
     Notes
     -----
+    Definition: of all compositions of `steps` odd quintics, the one whose largest distance from 1 on
+    the interval is smallest; ``tests/core/test_newton_schulz.py`` compares with those near by.
+
     Among all compositions of `steps` odd quintics, the one that minimises the largest distance from 1
     on the interval is greedy [1]_ [2]_: the polynomial nearest to 1 on [l, u], then the one nearest to
     1 on its image, the interval from its value at l to 2 minus that. The polynomial nearest to 1 is at

@@ -3,6 +3,10 @@
 The definition is evaluated in double precision. Both sides round: the difference may be some units of
 eps times what a relative error of eps in the argument does to the answer.
 """
+import inspect
+import pathlib
+import re
+
 import numpy as np
 import pytest
 
@@ -23,6 +27,8 @@ WITHOUT = {"circular_convolution_norm_bounds", "circular_convolution_singular_va
 CUBIC, QUINTIC = (1.5, -0.5, 0.0), (1.875, -1.25, 0.375)  # of Newton and Schulz, of Bjorck and Bowie
 UNITS = 5  # of eps
 SCIPY = 100  # SciPy's exponential, of which the definition consists, loses up to 30 on small matrices
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
 
 all_shapes = pytest.mark.parametrize("shape", SHAPES + STACKS + LARGER, ids=str)
 some_shapes = pytest.mark.parametrize("shape", SHAPES + STACKS, ids=str)
@@ -61,6 +67,19 @@ def cases(names):
 def test_every_function_has_a_definition_or_is_known_to_have_none():
     assert {name for name in core.__all__ if not hasattr(definitions, name)} <= WITHOUT
     assert not {name for name in WITHOUT if hasattr(definitions, name)}
+
+
+@pytest.mark.parametrize("name", core.__all__)
+def test_notes_begin_with_the_definition(name):
+    """Its name in definitions.py, or in words, and which tests hold it."""
+    notes = inspect.getdoc(getattr(core, name)).split("\nNotes\n-----\n")[1]
+    first = notes.split("\n\n")[0]
+    assert first.startswith("Definition: ")
+    if name in WITHOUT:
+        [path] = set(re.findall(r"``(tests/\S+)``", first))
+        assert (ROOT / path).exists()
+    else:
+        assert f":func:`.definitions.{name}`" in first
 
 
 @dtypes
