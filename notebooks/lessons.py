@@ -254,3 +254,57 @@ EXERCISES |= {
         0.747: "That is the vanilla network with the old steps, 0.01. Give recurrent_lr=0.002.",
         72.4: "Give the accuracy as a part of 1, not in per cent."}),
 }
+
+
+# Lesson 11
+
+def best_cubic(pair):
+    a, b = (float(x) for x in pair)
+    s = np.linspace(0.5, 1, 2001)
+    p = a * s + b * s**3
+    best = -7 / 4, 1.0
+    scale = 2 / (best[0] * 0.5 + 0.125 + best[0] * (7 / 12)**0.5 + (7 / 12)**1.5)
+    right = scale * best[0], scale * best[1]
+    if np.allclose([a, b], right, rtol=1e-3):
+        return None
+    if np.allclose([a, b], [1.5, -0.5]):
+        return "This is the classical cubic: flat at 1, but far from 1 at 0.5. Give some of that away."
+    if abs(a + b - 1) < 1e-3:
+        return "Yours has p(1) = 1. The best one does not hit 1 at the end: p(1) = 1 - E."
+    return (f"The largest distance of yours from 1 is {np.abs(p - 1).max():.4f}; the best one has "
+            f"{1 - right[0] - right[1]:.4f}.")
+
+
+def nearest_rotation(R):
+    draws = np.random.default_rng(107)
+    X = draws.standard_normal((3, 8)) * np.array([[2.0], [1.0], [0.05]])
+    Y = definitions.cayley(draws.standard_normal((3, 3))) @ X + 0.2 * draws.standard_normal((3, 8))
+    U, _, VT = np.linalg.svd(Y @ X.T)
+    d = np.linalg.det(U @ VT)
+    right = U @ np.diag([1, 1, d]) @ VT
+    R = np.asarray(R, dtype=float)
+    if R.shape != (3, 3):
+        return f"R is 3 x 3, not of shape {R.shape}."
+    if same(R, right):
+        return None
+    if same(R, U @ VT):
+        return "This is the polar factor, of determinant -1: a reflection. Which rotation is nearest?"
+    if same(R, -U @ VT):
+        return "-P is a rotation, but it turns all three directions around. One is enough: which?"
+    if same(R, right.T):
+        return "R takes Y to X. Start with Y X^T, not with X Y^T."
+    if same(R.T @ R, np.eye(3)) and np.linalg.det(R) > 0:
+        return "A rotation, but not the nearest: give up the smallest singular value of Y X^T."
+    return "R has to be orthogonal, with determinant 1."
+
+
+EXERCISES |= {
+    "11.1": number(14, 0.01, {
+        13: "Round up: after 13 steps not even growth by 15/8 a step has reached 0.5.",
+        13.54: "This is the prediction. How many whole steps is that?",
+        15: "Count the steps, not the iterates: the start is step 0.",
+        7: "That is for Jordan's slope. The classical polynomial has 15/8.",
+        8: "That is for Jordan's slope. The classical polynomial has 15/8."}),
+    "11.2": best_cubic,
+    "11.3": nearest_rotation,
+}

@@ -8,6 +8,8 @@ import re
 import numpy as np
 import pytest
 
+from orthonorm import core
+
 from .lessons import FOLDER, LESSONS, label_of, read, with_tag
 
 spec = importlib.util.spec_from_file_location("lessons_helper", FOLDER / "lessons.py")
@@ -24,6 +26,11 @@ ZERO = np.zeros((4, 3))
 def upper(Ta, block, Tb):
     return np.block([[Ta, block], [ZERO, Tb]])
 
+
+DRAWS = np.random.default_rng(107)
+X = DRAWS.standard_normal((3, 8)) * np.array([[2.0], [1.0], [0.05]])
+Y = core.cayley(DRAWS.standard_normal((3, 3))) @ X + 0.2 * DRAWS.standard_normal((3, 8))
+POLAR = core.polar(Y @ X.T)
 
 # (exercise, wrong answer, words of the hint)
 WRONG = [
@@ -80,6 +87,19 @@ WRONG = [
     ("8.3", 0.86, "the orthogonal network"),
     ("8.3", 0.747, "old steps"),
     ("8.3", 72.4, "per cent"),
+    ("11.1", 13, "Round up"),
+    ("11.1", 13.54, "whole steps"),
+    ("11.1", 15, "step 0"),
+    ("11.1", 8, "Jordan"),
+    ("11.2", (1.5, -0.5), "classical"),
+    ("11.2", (1.4, -0.4), "p(1) = 1"),
+    ("11.2", (2.0, -1.2), "largest distance"),
+    ("11.2", 2.0, "could not use"),
+    ("11.3", np.eye(3), "not the nearest"),
+    ("11.3", np.ones((3, 3)), "has to be orthogonal"),
+    ("11.3", np.ones(3), "3 x 3"),
+    ("11.3", POLAR, "a reflection"),
+    ("11.3", -POLAR, "One is enough"),
 ]
 
 
