@@ -138,7 +138,7 @@ class Muon(Optimizer):
         if options["adjust_lr_fn"] == "match_rms_adamw":
             alpha = 0.2 * math.sqrt(max(n, k))
         else:
-            alpha = math.sqrt(max(1, n / k))
+            alpha = math.sqrt(max(1, n / max(k, 1)))
         return x * (1 - lr * weight_decay) - lr * alpha * u.astype(x.dtype)
 
 

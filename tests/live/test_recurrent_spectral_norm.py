@@ -1,7 +1,7 @@
 """spectral_norm on the weights of RNN, LSTM and GRU in training mode.
 
-A power iteration goes with each reading of the weight. PyTorch reads each weight twice a call, but once in
-all under `cached()`; this package reads it once a call.
+A power iteration goes with each reading of the weight. PyTorch reads each weight twice a call, but once
+in all under `cached()`; this package reads it once a call.
 """
 from contextlib import nullcontext
 

@@ -2,7 +2,7 @@
 import autograd.numpy as np
 import pytest
 
-from orthonorm import nn
+from orthonorm import nn, optim
 from orthonorm.checkpoints import plain_weights
 from orthonorm.func import value_and_grad
 from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
@@ -81,6 +81,14 @@ def test_a_layer_with_nothing_in_it(make, given, returned):
     _, gradients = value_and_grad(lambda: np.sum(output()), layer)()
     assert {key: g.shape for key, g in gradients.items()} == {
         key: parameter.shape for key, parameter in layer.named_parameters()}
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam, optim.AdamW, optim.Muon])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)], ids=str)
+def test_an_optimizer_of_an_empty_parameter(optimizer, shape):
+    parameter = nn.Parameter(np.zeros(shape))
+    optimizer([("weight", parameter)], lr=0.1, weight_decay=0.1).step({"weight": np.zeros(shape)})
+    assert parameter.shape == shape
 
 
 @pytest.mark.parametrize("reduction, loss", [("sum", 0.0), ("none", [0.0, 0.0]), ("mean", 0.0)])
