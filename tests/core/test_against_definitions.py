@@ -12,7 +12,7 @@ import pytest
 
 from orthonorm import core
 from orthonorm.core import definitions
-from tests.helpers import REAL, SHAPES, dtypes, empty_shapes, eps, is_complex, sample
+from tests.helpers import REAL, SHAPES, dtypes, empty_shapes, eps, is_complex, sample, skew_norm
 
 STACKS = [(3, 4, 4), (2, 2, 5, 3), (1, 7, 2), (2, 3, 6), (0, 3, 2)]
 LARGER = [(40, 40), (66, 66), (70, 34), (80, 9), (9, 80)]  # where fast branches begin
@@ -116,6 +116,18 @@ def test_inverses(name, shape, dtype):
         read = np.tril if shape[-2] >= shape[-1] else np.triu  # householder_inverse leaves R elsewhere
         defined = read(getattr(definitions, f"{name}_inverse")(frame))
         assert_near(read(found), defined, dtype, np.sqrt(Q.size))
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 1), (4, 1), (4, 2), (5, 3), (2, 4)], ids=str)
+def test_logarithms_of_frames_far_from_the_identity(shape):
+    """Some complete to a matrix of determinant -1, which has no real logarithm."""
+    for seed in range(4):
+        X = sample(shape, seed=seed) * (1 - np.eye(*shape))
+        X = np.tril(X) if shape[0] >= shape[1] else np.triu(X)
+        X *= 2 / skew_norm(X)
+        Q = definitions.matrix_exp(X)
+        assert_near(core.matrix_exp_inverse(Q), X, float, 10)
+        assert_near(definitions.matrix_exp_inverse(Q), X, float, 10)
 
 
 @dtypes
