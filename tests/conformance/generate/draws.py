@@ -3,6 +3,7 @@
 Each question draws from a generator seeded by its name, so that another question changes no other.
 """
 
+import dataclasses
 import math
 
 import mpmath
@@ -26,6 +27,8 @@ SHAPES = {
 }
 STACKS = {"stack-square": (2, 3, 3), "stack-tall": (3, 4, 2), "stack-wide": (2, 2, 2, 3)}
 EMPTY = {"no-rows": (0, 3), "no-columns": (3, 0), "nothing": (0, 0), "empty-stack": (0, 4, 2)}
+LARGE = ["1-norm above 2", "unstable"]
+SMALL_NORMS = [0.01, 0.03, 0.1, 0.5]
 SCALES = [1e-8, 1e-4, 1e-2, 1e1, 1e2, 1e4, 1e8]
 
 
@@ -80,5 +83,35 @@ def shape_flags(shape, dtype, *more):
     return flags
 
 
+def norm_flags(A):
+    """Return the flags of an exponential in double precision whose argument has a 1-norm above 2."""
+    large = (
+        A.dtype.itemsize // (2 if np.iscomplexobj(A) else 1) == 8 and A.size and np.all(np.isfinite(A))
+    )
+    norm = np.max(np.sum(np.abs(A), axis=-2)) if large else 0
+    return LARGE if norm > 2 else []
+
+
+def norm1(A):
+    """Return the largest sum of moduli of a column."""
+    return np.max(np.sum(np.abs(A), axis=0))
+
+
+def scaled_to(question, norm, A):
+    """Scale the arguments: the 1-norm of A, which X makes, and those of the others add to `norm`.
+
+    A derivative is the exponential of [[A, E], [0, A]]: it has both.
+    """
+    (first, X), *others = question.arguments.items()
+    share = norm / 4 if others else norm
+    arguments = {first: (X * (share / norm1(A))).astype(X.dtype)}
+    for name, B in others:
+        arguments[name] = (B * ((norm - share) / len(others) / norm1(B))).astype(B.dtype)
+    flags = [flag for flag in question.flags if flag not in LARGE]
+    return dataclasses.replace(question, arguments=arguments, flags=flags)
+
+
 def scale_name(scale):
-    return f"scale-{scale:g}".replace("e-0", "e-").replace("e+0", "e")
+    """Write a power of ten as 1e-8 or 1e2, and 1, 3."""
+    exponent = round(math.log10(scale))
+    return f"scale-1e{exponent}" if exponent and scale == float(f"1e{exponent}") else f"scale-{scale:g}"

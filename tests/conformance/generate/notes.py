@@ -39,7 +39,10 @@ NOTES = {
         "weight decay on the diagonal: zero columns",
         "torch.nn.utils.parametrizations.orthogonal takes the integer part of the diagonal",
     ),
-    "norm 0.1": ("the series of the gradient is cut too early", "torch's float32 matrix_exp gradient"),
+    "small norm": (
+        "digits are lost where a polynomial of low degree serves, at norms from 0.01 to 0.5",
+        "torch.linalg.matrix_exp 2.13.0 in double precision at 0.03; its gradient in single precision",
+    ),
     "second order": (
         "first derivatives are right, their derivatives are not",
         "torch issue 196698: forward over forward of householder_product",
@@ -47,7 +50,11 @@ NOTES = {
     "eps": ("the norm is divided by without its floor eps, or eps is added to it", None),
     "sequence": ("an answer is right alone, but is no right start for the next call", None),
     "eval": ("u and v move although no iteration was asked for", None),
-    "unstable": ("inaccurate", None),
+    "unstable": ("inaccurate", "the textbook form in the precision of the question"),
+    "1-norm above 2": (
+        "digits are lost by a Pade approximant of degree 13, or by too many squarings",
+        "scipy.linalg.expm in double precision",
+    ),
     "complex 1x1": ("digits are lost for one complex number", "jax.scipy.linalg.expm, JAX 0.10.2"),
     "complex64": ("single precision complex matrices are wrong", "SciPy 1.18.0, issue 21584"),
 }

@@ -5,7 +5,7 @@ import numpy as np
 from .. import maps
 from ..draws import DTYPES, REAL, image, matrix, scale_name, shape_flags
 from ..questions import Question
-from .maps import MAPS, point
+from .maps import MAPS, exponent_flags, point
 
 SHAPES = {
     "1x1": (1, 1),
@@ -45,7 +45,12 @@ def ask(name, kind, dtype, label, shape, scale, *flags, expect="value", comment=
     if kind.endswith("vjp"):
         arguments["G"] = matrix(f"{text}/G", shape, dtype)
     return Question(
-        operation, text, arguments, expect, shape_flags(shape, dtype, "base", *flags), comment
+        operation,
+        text,
+        arguments,
+        expect,
+        shape_flags(shape, dtype, "base", *flags, *(exponent_flags(X) if name == "matrix_exp" else [])),
+        comment,
     )
 
 

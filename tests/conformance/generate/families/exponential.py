@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..draws import DTYPES, matrix, normal, shape_flags
+from ..draws import DTYPES, SMALL_NORMS, matrix, norm_flags, normal, scale_name, scaled_to, shape_flags
 from ..questions import Question
 
 SHAPES = {
@@ -22,7 +22,7 @@ def questions():
             for label, shape in SHAPES.items():
                 for scale in (1e-8, 1e-2, 1.0, 3.0):
                     if scale in (1e-2, 1.0) or len(shape) == 2:
-                        text = f"{operation}/{dtype}/{label}/scale-{scale:g}"
+                        text = f"{operation}/{dtype}/{label}/{scale_name(scale)}"
                         flags = ["complex 1x1"] if label == "1x1" and dtype.startswith("c") else []
                         flags += ["complex64"] if dtype == "complex64" else []
                         yield ask(operation, text, matrix(text, shape, dtype, scale), *flags)
@@ -35,7 +35,12 @@ def ask(operation, text, A, *flags, comment="", expect="value"):
     if SECOND[operation]:
         arguments[SECOND[operation]] = matrix(f"{text}/second", A.shape, A.dtype.name)
     return Question(
-        operation, text, arguments, expect, shape_flags(A.shape, A.dtype.name, *flags), comment
+        operation,
+        text,
+        arguments,
+        expect,
+        shape_flags(A.shape, A.dtype.name, *flags, *norm_flags(A)),
+        comment,
     )
 
 
@@ -69,8 +74,9 @@ def special(operation, dtype):
         S = draw(f"skew-{scale:g}", 4, scale)
         yield at(f"skew-{scale:g}", (S - S.conj().T) / 2, *(["huge norm"] if scale > 10 else []))
     yield at("decay", -draw("decay", 3, 0.3) - 8 * np.eye(3), comment="the answer is small")
-    for number in range(3):
-        yield at(f"norm-0.1-{number}", draw(f"norm-0.1-{number}", 4, 0.1), "norm 0.1")
+    for norm in SMALL_NORMS:
+        question = at(f"small-norm-{norm:g}", draw(f"small-norm-{norm:g}", 4, 1.0), "small norm")
+        yield scaled_to(question, norm, question.arguments["A"])
     yield at("strided", draw("strided", 3, 1.0), "non-contiguous")
     if dtype in ("float32", "complex128"):
         for label in ("nothing", "empty-stack"):

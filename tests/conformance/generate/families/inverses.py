@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .. import maps, operations
-from ..draws import DTYPES, REAL, image, matrix, shape_flags
+from ..draws import DTYPES, REAL, image, matrix, scale_name, shape_flags
 from ..questions import Question
 from .maps import MAPS, point
 
@@ -31,7 +31,7 @@ def questions():
                     yield ask(
                         name,
                         dtype,
-                        f"{label}/scale-{scale:g}",
+                        f"{label}/{scale_name(scale)}",
                         point(name, f"{name}_inverse", dtype, label, shape, scale),
                     )
             yield ask(

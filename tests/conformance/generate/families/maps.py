@@ -11,13 +11,17 @@ from ..draws import (
     REAL,
     SCALES,
     SHAPES,
+    SMALL_NORMS,
     STACKS,
     is_complex,
     matrix,
+    norm_flags,
     normal,
     scale_name,
+    scaled_to,
     shape_flags,
 )
+from ..maps import skew
 from ..questions import Question
 
 KINDS = {"": (), "_vjp": ("G",), "_jvp": ("dX",), "_hvp": ("G", "dX")}
@@ -88,9 +92,21 @@ def ask(operation, dtype, label, scale, X, *flags, comment="", expect="value"):
             else 1.0
         )
         arguments[other] = matrix(f"{name}/{other}", X.shape, dtype, float(size))
-    second = ["second order"] if kind == "_hvp" else []
+    more = ["second order"] if kind == "_hvp" else []
+    if operation.startswith("matrix_exp"):
+        more += exponent_flags(X)
     return Question(
-        operation, name, arguments, expect, shape_flags(X.shape, dtype, *flags, *second), comment
+        operation, name, arguments, expect, shape_flags(X.shape, dtype, *flags, *more), comment
+    )
+
+
+def exponent_flags(X):
+    """Return the flags of the skew matrices that X stands for."""
+    if X.ndim < 2 or not np.all(np.isfinite(X)):
+        return []
+    tall = X if X.shape[-2] >= X.shape[-1] else np.swapaxes(X, -1, -2)
+    return sorted(
+        {flag for index in np.ndindex(X.shape[:-2]) for flag in norm_flags(skew(tall[index]))}
     )
 
 
@@ -115,8 +131,11 @@ def special(name, operation, dtype):
 
     for label in ("square", "tall", "wide"):
         shape = SHAPES[label]
-        if name != "unitary_householder":
-            yield at(f"zero-{label}", np.zeros(shape, dtype), "zero", comment="where training starts")
+        X = np.zeros(shape, dtype)
+        if "householder" in name:
+            i = np.arange(min(shape))
+            X[i, i] = np.diagonal(draw(f"zero-{label}", shape))
+        yield at(f"zero-{label}", X, "zero", comment="where training starts")
         yield at(f"tiny-{label}", draw(f"tiny-{label}", shape, 1e-20), "tiny norm")
     X = draw("multiple", (6, 3))
     if "householder" not in name:
@@ -174,12 +193,9 @@ def special(name, operation, dtype):
             comment="Q has eigenvalues near -1",
         )
     if name == "matrix_exp":
-        for number in range(4):
-            yield at(
-                f"norm-0.1-{number}",
-                draw(f"norm-0.1-{number}", (8, 4) if number % 2 else (4, 4), 0.1),
-                "norm 0.1",
-            )
+        for norm in SMALL_NORMS:
+            question = at(f"small-norm-{norm:g}", draw(f"small-norm-{norm:g}", (6, 4)), "small norm")
+            yield scaled_to(question, norm, skew(question.arguments["X"]))
     if name == "householder":
         for label, shape in [
             ("tall", (4, 2)),
@@ -191,6 +207,7 @@ def special(name, operation, dtype):
             i = np.arange(min(shape))
             X[i, i] = np.array([-0.99999, -0.0, 0.0, 0.3])[: len(i)]
             yield at(f"decayed-{label}", X, "diagonal not +-1", comment="after weight decay")
+        yield at("all-zero", np.zeros((4, 2), dtype), "zero", "diagonal not +-1")
 
 
 def repeated(dtype):
