@@ -1,6 +1,6 @@
 """The maps in JAX as the judge takes them, in both precisions; JAX_ENABLE_X64=0: in single only.
 
-    python -m orthonorm conformance judge tests/conformance/ports/in_jax.py
+    python -m orthonorm conformance judge tests/live/conformance/in_jax.py
 """
 import functools
 import os

@@ -1,6 +1,6 @@
 """PyTorch's functions as the judge takes them.
 
-    python -m orthonorm conformance judge tests/conformance/ports/in_pytorch.py
+    python -m orthonorm conformance judge tests/live/conformance/in_pytorch.py
 """
 import functools
 
