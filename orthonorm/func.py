@@ -258,8 +258,16 @@ def _backward(end: VJPNode, one: Any, roots: dict[VJPNode, str]) -> dict[str, An
         if node in roots:
             gradients[roots[node]] = gradient[0]
         for parent, contribution in zip(node.parents, node.vjp(gradient[0])):
-            arrived[parent] = add_outgrads(arrived.get(parent), contribution)
+            arrived[parent] = _sum(arrived.get(parent), contribution)
     return gradients
+
+
+def _sum(earlier: tuple[Any, bool] | None, contribution: Any) -> tuple[Any, bool]:
+    """Return :func:`autograd.core.add_outgrads`, for two arrays without its detours."""
+    if earlier is None or type(earlier[0]) is not np.ndarray or type(contribution) is not np.ndarray:
+        return add_outgrads(earlier, contribution)
+    total, is_own = earlier
+    return (np.add(total, contribution, out=total) if is_own else total + contribution), True
 
 
 def _check_loss(value: Any) -> None:

@@ -1,7 +1,7 @@
 """autograd with less bookkeeping.
 
-What autograd does around an operation takes longer than the arithmetic on small arrays. Of two remedies,
-:func:`quick` makes the common case of a primitive shorter, and :func:`fused` makes one primitive of many.
+Around small arrays autograd's work takes longer than the arithmetic. There are two remedies:
+:func:`quick` makes the common case of a primitive shorter, :func:`fused` makes one primitive of many.
 """
 import functools
 
@@ -17,8 +17,8 @@ from .rules import cast
 def quick(fun):
     """Make the node of a primitive directly where no more than one gradient is being taken.
 
-    Anywhere else, in forward mode and in nested gradients, autograd's own way is taken. The rules of the
-    primitive are used in either.
+    Anywhere else, in forward mode and in nested gradients, autograd's own way is taken. The rules of
+    the primitive are used in either.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ def quick(fun):
 def fused(definition):
     """Make one primitive of the decorated function, which `definition` defines.
 
-    The function is written twice: as its definition, in operations that autograd differentiates, and in
-    plain NumPy, with its adjoint by hand. The latter is what ``value_and_grad`` and ``grad`` run. Forward
-    mode and derivatives of the gradient follow the definition.
+    The function is written twice: as its definition, in operations that autograd differentiates, and
+    in plain NumPy, with its adjoint by hand. The latter is what ``value_and_grad`` and ``grad`` run.
+    Forward mode and derivatives of the gradient follow the definition.
 
     Parameters
     ----------

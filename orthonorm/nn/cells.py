@@ -4,13 +4,11 @@ from typing import Any
 
 import autograd.numpy as np
 
-from . import functional as F
 from . import init
-from .functional.arrays import as_size
+from .functional import recurrence
+from .functional.arrays import as_size, to_common_dtype
 from .module import Module
 from .parameter import Parameter
-
-ACTIVATIONS = {"tanh": F.tanh, "relu": F.relu}
 
 
 class _Cell(Module):
@@ -38,6 +36,23 @@ class _Cell(Module):
             if state.ndim not in (1, 2):
                 raise ValueError(f"hx must have one or two dimensions, got shape {state.shape}")
             check_state(state, (*input.shape[:-1], self.hidden_size))
+
+    def _run(self, net: Any, input: Any, *states: Any) -> list:
+        """Return the next states: a sequence of one time."""
+        single = input.ndim == 1
+        arrays = self._arrays(np.reshape(input, (1, *(single * (1,)), *input.shape)),
+                              *(np.reshape(state, (1, -1)) if single else state for state in states))
+        values = recurrence.run(net, *arrays)
+        return [recurrence.part(values, (i, 0) if single else i) for i in range(len(states))]
+
+    def _arrays(self, input: Any, *states: Any) -> list:
+        """Return input, weights and states in a common dtype."""
+        zeros = None if self.bias else np.zeros(self.gates * self.hidden_size, input.dtype)
+        biases = (self.bias_ih, self.bias_hh) if self.bias else (zeros, zeros)
+        arrays = to_common_dtype(input, self.weight_ih, self.weight_hh, *biases, *states)
+        if arrays[0].dtype.kind != "f":
+            raise NotImplementedError(f"input must be real, got dtype {arrays[0].dtype}")
+        return arrays
 
     def _zeros(self, input: Any) -> Any:
         return np.zeros((*input.shape[:-1], self.hidden_size), input.dtype)
@@ -97,10 +112,9 @@ class RNNCell(_Cell):
         """Return h' of x, shape (N, input_size) or (input_size,), and h, zero by default."""
         hx = self._zeros(input) if hx is None else hx
         self._check(input, hx)
-        if self.nonlinearity not in ACTIVATIONS:
+        if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
-        return ACTIVATIONS[self.nonlinearity](
-            F.linear(input, self.weight_ih, self.bias_ih) + F.linear(hx, self.weight_hh, self.bias_hh))
+        return recurrence.step(recurrence.RNN(self.nonlinearity), *self._arrays(input, hx))
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
@@ -155,11 +169,8 @@ class LSTMCell(_Cell):
         hx = 2 * (self._zeros(input),) if hx is None else hx
         h, c = as_pair(hx)
         self._check(input, h, c)
-        gates = (F.linear(input, self.weight_ih, self.bias_ih)
-                 + F.linear(h, self.weight_hh, self.bias_hh))
-        i, f, g, o = np.split(gates, 4, axis=-1)
-        c = F.sigmoid(f) * c + F.sigmoid(i) * F.tanh(g)
-        return F.sigmoid(o) * F.tanh(c), c
+        h, c = self._run(recurrence.LSTM(), input, h, c)
+        return h, c
 
 
 class GRUCell(_Cell):
@@ -208,11 +219,7 @@ class GRUCell(_Cell):
         """Return h' of x, shape (N, input_size) or (input_size,), and h, zero by default."""
         hx = self._zeros(input) if hx is None else hx
         self._check(input, hx)
-        p_r, p_z, p_n = np.split(F.linear(input, self.weight_ih, self.bias_ih), 3, axis=-1)
-        q_r, q_z, q_n = np.split(F.linear(hx, self.weight_hh, self.bias_hh), 3, axis=-1)
-        r, z = F.sigmoid(p_r + q_r), F.sigmoid(p_z + q_z)
-        n = F.tanh(p_n + r * q_n)
-        return (1 - z) * n + z * hx
+        return self._run(recurrence.GRU(), input, hx)[0]
 
 
 def register_weights(module: Module, suffix: str, input_size: int, hidden_size: int, gates: int,

@@ -3,6 +3,7 @@ import operator
 from typing import Any
 
 import autograd.numpy as np
+import numpy
 from autograd.extend import defjvp, defvjp, primitive
 
 from ...core.matrices import is_of_torch
@@ -12,8 +13,11 @@ from ...gradients.rules import cast, stop_gradient
 
 def as_array(x: Any) -> Any:
     """Return arrays, and tracers of arrays, as they are; lists and numbers as arrays."""
+    value = stop_gradient(x)
+    if type(value) is numpy.ndarray:
+        return x
     refuse_tensors(x)
-    return x if hasattr(stop_gradient(x), "ndim") else np.array(x)
+    return x if hasattr(value, "ndim") else np.array(x)
 
 
 def refuse_tensors(*values: Any) -> None:
@@ -57,7 +61,7 @@ def check_bias(bias: Any, shape: tuple[int, ...]) -> None:
 @primitive
 def keep(x: Any, mask: Any) -> Any:
     """Return x where `mask` holds and 0 elsewhere, so that NaN and infinity there do no harm."""
-    return np.where(mask, x, x.dtype.type(0))
+    return numpy.where(mask, x, x.dtype.type(0))
 
 
 defvjp(keep, lambda y, x, mask: lambda g: keep(g, mask), argnums=(0,))
@@ -71,7 +75,7 @@ def to_common_dtype(*arrays: Any) -> list[Any]:
     Each gets its gradient in its own dtype.
     """
     arrays = [as_array(x) for x in arrays]  # type: ignore[assignment]
-    dtypes = [x.dtype for x in arrays]
+    dtypes = [stop_gradient(x).dtype for x in arrays]
     if all(dtype is dtypes[0] for dtype in dtypes):
         return arrays  # type: ignore[return-value]
     inexact = [dtype for dtype in dtypes if np.issubdtype(dtype, np.inexact)]

@@ -116,50 +116,54 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
     x, t = as_array(input), as_array(target)
-    if x.ndim == 0:
+    shape = np.shape(x)
+    if not shape:
         raise RuntimeError("input must have a dimension of classes, got shape ()")
-    by_class = x.shape != t.shape
-    if x.ndim == 1:  # a batch of one, until the end
+    by_class = shape != np.shape(t)
+    if len(shape) == 1:  # a batch of one, until the end
         x, t = np.reshape(x, (1, -1)), np.reshape(t, (1, *t.shape))
-    classes = x.shape[1]
-    if weight is not None and np.shape(weight) != (classes,):
-        raise RuntimeError(f"weight must have shape ({classes},), got {np.shape(weight)}")
-    w = np.ones(classes, x.dtype) if weight is None else to_common_dtype(weight, x)[0]
-    if by_class and reduction == "mean":  # which a factor common to all weights does not change
-        c = power_of_two(stop_gradient(w))
-        w = w if c is None else w / c
+    w = None
+    if weight is not None:
+        if np.shape(weight) != shape[:2][-1:]:
+            raise RuntimeError(f"weight must have shape {shape[:2][-1:]}, got {np.shape(weight)}")
+        w = to_common_dtype(weight, x)[0]
+        if by_class and reduction == "mean":  # which a factor common to all weights does not change
+            c = power_of_two(stop_gradient(w))
+            w = w if c is None else w / c
     compute = _against_classes if by_class else _against_probabilities
-    losses, count = compute(x, t, w, ignore_index, label_smoothing)
-    if np.ndim(input) == 1:
+    losses, count = compute(as_float(x), t, w, ignore_index, label_smoothing)
+    if len(shape) == 1:
         losses = np.reshape(losses, ())
     return _reduced(losses, reduction, count)
 
 
 def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float) -> tuple[Any, Any]:
     """Return the losses and what their sum is divided by for the mean."""
-    if t.shape[:1] != x.shape[:1]:
+    shape, dtype = x.shape, x.dtype
+    if t.shape[:1] != shape[:1]:
         raise ValueError("input must have as many samples as target, got shapes "
-                         f"{x.shape} and {t.shape}")
-    if t.shape[1:] != x.shape[2:]:
+                         f"{shape} and {t.shape}")
+    if t.shape[1:] != shape[2:]:
         raise RuntimeError("target must hold a class for each sample and position of input of shape "
-                           f"{x.shape}, got shape {t.shape}")
+                           f"{shape}, got shape {t.shape}")
     if t.dtype.kind not in "iu":
         raise RuntimeError(
             f"target must hold integer classes, or have the shape of input, got {t.dtype}")
-    kept = t != ignore_index
+    kept, classes = t != ignore_index, shape[1]
     index = numpy.where(kept, t, 0)
-    if index.size and not (0 <= index.min() and index.max() < x.shape[1]):
-        raise IndexError(f"target must hold classes from 0 to {x.shape[1] - 1}, got {index.min()} to "
+    if index.size and not (0 <= index.min() and index.max() < classes):
+        raise IndexError(f"target must hold classes from 0 to {classes - 1}, got {index.min()} to "
                          f"{index.max()}")
+    w = numpy.ones(classes, dtype) if w is None else w
     w_t = keep(w[index], kept)
-    wanted = index[:, None] == _for_classes(numpy.arange(x.shape[1]), x.ndim)
-    q = keep(np.broadcast_to(w_t[:, None], x.shape), wanted)
+    wanted = index[:, None] == numpy.arange(classes).reshape(-1, *(len(shape) - 2) * (1,))
+    q = keep(np.broadcast_to(w_t[:, None], shape), wanted)
     if smoothing:
-        spread = np.broadcast_to(smoothing / x.shape[1] * _for_classes(w, x.ndim), x.shape)
+        spread = np.broadcast_to(smoothing / classes * _for_classes(w, len(shape)), shape)
         q = (1 - smoothing) * q + keep(spread, kept[:, None])
     if not kept.all():
         x = keep(x, kept[:, None])  # so that nothing in an ignored sample does harm
-    return _negative_log_likelihood(as_float(x), q), np.sum(w_t)
+    return _negative_log_likelihood(x, q), np.sum(w_t)
 
 
 def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
@@ -170,7 +174,7 @@ def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
         raise RuntimeError(f"ignore_index={ignore_index} does not go with probabilities as target")
     x, t = to_common_dtype(x, t)
     p = (1 - smoothing) * t + smoothing / max(x.shape[1], 1) if smoothing else t
-    losses = _negative_log_likelihood(as_float(x), _for_classes(w, x.ndim) * p)
+    losses = _negative_log_likelihood(x, p if w is None else _for_classes(w, x.ndim) * p)
     return losses, losses.size
 
 

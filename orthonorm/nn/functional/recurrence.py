@@ -223,7 +223,30 @@ class GRU:
         return slopes[4]
 
 
-# -- over a sequence ---------------------------------------------------------------------------------
+# -- one step, and over a sequence ------------------------------------------------------------------
+
+def _by_linear(net: Any, x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, h: Any) -> Any:
+    return net.step(linear(x, w_ih, b_ih), linear(h, w_hh, b_hh), h)[0]
+
+
+@fused(_by_linear)
+def step(net: RNN, x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, h: Any) -> Any:
+    """Return h' of one step, of x and h with or without a batch."""
+    a = x @ w_ih.T
+    a += h @ w_hh.T
+    a += b_ih
+    a += b_hh
+    value = np.tanh(a, out=a) if net.is_tanh else np.maximum(a, 0, out=a)
+
+    def pull(g: Any, wanted: Any) -> tuple:
+        slope = 1 - value * value if net.is_tanh else np.logical_not(value <= 0)
+        delta = slope * g if net.is_tanh else np.where(slope, g, value.dtype.type(0))
+        rows, x_rows, h_rows = (y if y.ndim == 2 else y[None] for y in (delta, x, h))
+        of_b = rows.sum(axis=0)
+        return None, delta @ w_ih, rows.T @ x_rows, rows.T @ h_rows, of_b, of_b, delta @ w_hh
+
+    return value, pull
+
 
 def by_steps(net: Any, x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *states: Any) -> Any:
     """Run one layer, a step after the other: the definition of :func:`run`."""
