@@ -20,7 +20,7 @@ from ..core.cayley import (
 )
 from ..core.inverses import inverse_accretive
 from ..core.matrices import as_matrices
-from .completion import check_base, multiply
+from .base import check_base, multiply
 from .orthonormalize import orthonormalize
 from .rules import (
     H, any_shape, cast, conj, double, register, rows, skew_adjoint, skew_blocks,

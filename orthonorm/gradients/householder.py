@@ -19,7 +19,7 @@ from autograd.tracer import isbox
 from .. import core
 from ..core.householder import as_real_matrices, product_of_reflectors
 from ..core.reflectors import triangle
-from .completion import check_base
+from .base import check_base
 from .orthonormalize import orthonormalize
 from .rules import any_shape, cast, mT, register, rows, stop_gradient, tril, triu
 from .triangular import solve_upper, solve_upper_adjoint

@@ -8,8 +8,8 @@ import autograd.numpy as np
 from autograd import make_jvp, make_vjp
 
 from orthonorm import core, gradients
+from orthonorm.gradients.base import multiply
 from orthonorm.gradients.cayley import base_times_cayley
-from orthonorm.gradients.completion import multiply
 from orthonorm.gradients.householder import base_times_householder
 from orthonorm.nn.utils.parametrizations.weight_norm import _WeightNorm
 

@@ -5,8 +5,8 @@ import pytest
 from orthonorm import gradients
 from orthonorm.core import newton_schulz_coefficients
 from orthonorm.core.completion import completion
+from orthonorm.gradients.base import multiply
 from orthonorm.gradients.cayley import base_times_cayley
-from orthonorm.gradients.completion import multiply
 from orthonorm.gradients.householder import base_times_householder
 from orthonorm.gradients.triangular import solve_upper, solve_upper_adjoint
 from tests.helpers import sample, with_signs

@@ -7,8 +7,8 @@ from orthonorm import core, gradients, nn
 from orthonorm.core import definitions
 from orthonorm.core.completion import completion
 from orthonorm.func import functional_call
+from orthonorm.gradients.base import multiply
 from orthonorm.gradients.cayley import base_times_cayley
-from orthonorm.gradients.completion import multiply
 from orthonorm.gradients.householder import base_times_householder
 from orthonorm.nn.utils.parametrizations import weight_norm
 from tests.core.test_against_definitions import (

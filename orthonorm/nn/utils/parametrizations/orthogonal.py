@@ -8,8 +8,8 @@ from .... import core, gradients
 from ....core.completion import completion, is_orthonormal
 from ....core.matrices import as_matrices, check_finite, mT
 from ....core.polar import nearest_rotation
+from ....gradients.base import multiply
 from ....gradients.cayley import base_times_cayley
-from ....gradients.completion import multiply
 from ....gradients.householder import base_times_householder
 from ....gradients import stop_gradient
 from ...module import Module
