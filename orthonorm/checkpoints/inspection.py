@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core import spectral_norm_bounds
 from ..core.matrices import mT
+from . import adapters
 from .formats import Arrays, CheckpointError, Dtypes
 from .parametrized import Step, Unidentified, as_matrix, grouped, maps_of, rebuild, renamed
 
@@ -122,11 +123,28 @@ def examine(state_dict: Arrays, dtypes: Dtypes,
 
 
 def _plain(row: Row, array: np.ndarray) -> Row:
-    if array.ndim >= 2:
+    if adapter := adapters.recognized(row.name, array):
+        _adapter(row, adapter)
+    elif array.ndim >= 2:
         row.spectrum = _spectrum(as_matrix(array))
         _warn_of_zeros(row, as_matrix(array))
     _count(row, array)
     return row
+
+
+def _adapter(row: Row, adapter: adapters.Adapter) -> None:
+    """Report the rotation that one of PEFT's adapters makes, instead of the numbers behind it."""
+    if not np.isfinite(adapter.array).all():
+        row.made_by = [adapter.method]
+        return
+    try:
+        what, notes = adapters.described(adapter)
+        row.made_by.append(what)
+        row.notes += notes
+        row.spectrum = _spectrum(adapters.exact_blocks(adapter))
+    except CheckpointError as error:
+        row.made_by = ["broken"]
+        row.warnings.append(str(error))
 
 
 def _part(row: Row, array: np.ndarray) -> Row:
