@@ -1,10 +1,11 @@
 """What the lessons share: the look of their figures, and the checks of their exercises.
 
-``check("1.1", answer)`` says whether an answer is right, or gives a hint for the typical mistake. Do not
-read on before you have tried: the answers are below.
+``check("1.1", answer)`` says whether an answer is right, or gives a hint for the typical mistake.
+Do not read on before you have tried: the answers are below.
 """
 import numpy as np
 
+from orthonorm import core, nn
 from orthonorm.core import definitions
 
 # Legible at 800 pixels; Okabe and Ito's colour-blind-safe palette.
@@ -253,6 +254,343 @@ EXERCISES |= {
                "recurrent_lr=0.002).",
         0.747: "That is the vanilla network with the old steps, 0.01. Give recurrent_lr=0.002.",
         72.4: "Give the accuracy as a part of 1, not in per cent."}),
+}
+
+
+# Lesson 2
+
+def adjoint_of_inverse(adjoint):
+    A, E, G = np.random.default_rng(21).standard_normal((3, 4, 4))
+    Y = np.linalg.inv(A)
+    answer, right = np.asarray(adjoint(A, G), dtype=float), -Y.T @ G @ Y.T
+    if same(answer, right):
+        return None
+    if same(answer, -right):
+        return "All but the sign: A A^-1 = I gives E A^-1 + A L(A, E) = 0."
+    if same(answer, -Y @ G @ Y):
+        return ("That is the derivative along G. Its adjoint has transposes: <G, L(A, E)> = "
+                "<adjoint, E>.")
+    if same(answer, -G / A**2):
+        return "A^-1 is the inverse matrix, not 1 over each entry."
+    if same(answer, -Y.T @ Y.T @ G) or same(answer, -G @ Y.T @ Y.T):
+        return "Matrices do not commute: one inverse stands on each side of E."
+    return "It has to be that <G, -A^-1 E A^-1> = <adjoint(A, G), E> for every E."
+
+
+def analytic(f):
+    X, E = np.random.default_rng(22).standard_normal((2, 4, 4))
+    if not same(f(X), definitions.cayley(X)):
+        if same(f(X), definitions.cayley(X).T):
+            return "For real X this is the transpose of the Cayley map: a sign is exchanged."
+        if same(f(X), definitions.cayley(2 * X)):
+            return "For real X it has to be core.cayley: halves are missing, (I - A/2)^-1 (I + A/2)."
+        return "For real X it has to be the same as core.cayley(X)."
+    step, h = f(X + 1e-20j * E).imag / 1e-20, 1e-6
+    quotient = (definitions.cayley(X + h * E) - definitions.cayley(X - h * E)) / (2 * h)
+    if same(step, quotient, 1e-7):
+        return None
+    if same(step, 0 * step):
+        return "This drops the imaginary part of X, and with it the derivative."
+    return "For real X it is right; the complex step still fails. What in it conjugates X?"
+
+
+def hessian_of_exponential(hessian):
+    C = np.outer([1, -2, 3, 0, 1], [1, 1, 2]) / 4
+    X, D = np.random.default_rng(23).standard_normal((2, 5, 3))
+    h = 1e-5
+
+    def gradient(X):
+        return definitions.matrix_exp_vjp(X, C)
+
+    answer, right = np.asarray(hessian(X, D)), (gradient(X + h * D) - gradient(X - h * D)) / (2 * h)
+    if answer.shape != X.shape:
+        return f"H D is a matrix like X, (5, 3), not {answer.shape}: the gradient's change along D."
+    if same(answer, right, 1e-6):
+        return None
+    if same(answer, gradient(X)):
+        return "That is the gradient at X. Differentiate it once more, along D."
+    if same(answer, gradient(X + D)) or same(answer, gradient(X + D) - gradient(X)):
+        return "The gradient at X + D is not its derivative along D: the step has to be small."
+    if same(answer, 2 * right, 1e-6):
+        return "Twice too large: a central difference divides by 2 h."
+    if same(hessian(X, 2 * D), answer):
+        return "H D has to be linear in D: D is not used."
+    return ("H D is the derivative of the gradient of <C, matrix_exp(X)> along D: "
+            "hessian_vector_product.")
+
+
+EXERCISES |= {"2.1": adjoint_of_inverse, "2.2": analytic, "2.3": hessian_of_exponential}
+
+
+# Lesson 4
+
+def reflection(best_reflection):
+    rng = np.random.default_rng(41)
+    A = rng.standard_normal((20, 5))
+    for turned in (definitions.matrix_exp(rng.standard_normal((5, 5))), np.diag([1.0, 1, -1, 1, 1])):
+        B = A @ turned + 0.01 * rng.standard_normal(A.shape)
+        U, _, Vt = np.linalg.svd(A.T @ B)
+        signs = np.diag([1, 1, 1, 1, -np.sign(np.linalg.det(U @ Vt))])
+        Q = np.asarray(best_reflection(A, B))
+        if Q.shape != (5, 5) or not same(Q.T @ Q, np.eye(5)):
+            return "The matrix has to be orthogonal, n x n."
+        if np.linalg.det(Q) > 0:
+            return ("This has the determinant 1. Training started at -1, and the determinant is "
+                    "continuous.")
+        if not same(Q, U @ signs @ Vt):
+            turn = np.diag([-1.0, 1, 1, 1, 1])
+            if same(Q, turn @ U @ Vt) or same(Q, U @ Vt @ turn):
+                return "Turn the sign of a singular vector, not that of a coordinate."
+            return ("It has determinant -1; another such matrix has a smaller loss. Which "
+                    "singular value is lost least?")
+    return None
+
+
+def usable_maps(names):
+    names = set([names] if isinstance(names, str) else names)
+    if "householder" in names:
+        return "householder is for real matrices: it raises for complex ones."
+    if names < {"matrix_exp", "cayley"}:
+        return ("One is missing. The determinant is no obstacle: it can be any number on the "
+                "unit circle.")
+    return None if names == {"matrix_exp", "cayley"} else "Give the names of maps, as in the dict maps."
+
+
+EXERCISES |= {
+    "4.1": reflection,
+    "4.2": number(20, 0, {
+        1: "That moves it most often. Which is the largest that still gets there?",
+        5: "It gets there with that; and with a larger one?",
+        100: "With 100 the loss is still above 1e-8 after 100 steps: run it."},
+        "One of 1, 5, 20, 100."),
+    "4.3": usable_maps,
+}
+
+
+# Lesson 6
+
+def layer_of_lesson_6():
+    """Return the kernel of section 2 and the matrix of its layer at 9 x 9."""
+    kernel = nn.Conv2d(8, 16, 3, padding=1, bias=False, rng=0).weight
+    return kernel, core.convolution_matrix(kernel, (9, 9), padding=1)
+
+
+def lengthened_most(worst):
+    A = layer_of_lesson_6()[1]
+    x = np.asarray(worst, dtype=float)
+    if x.size == len(A):
+        return ("This is an output: the left singular vector, a column of U. An input is a right "
+                "one, a row of V^T.")
+    if x.size != A.shape[1] or x.shape != (1, 8, 9, 9):
+        return f"An input has the shape (1, 8, 9, 9), not {x.shape}."
+    factor = np.linalg.norm(A @ x.ravel()) / np.linalg.norm(x)
+    largest, smallest = np.linalg.svd(A, compute_uv=False)[[0, -1]]
+    if factor > largest * (1 - 1e-6):
+        return None
+    if factor < smallest * (1 + 1e-6):
+        return "This one is lengthened least: singular values come in descending order, take the first."
+    return (f"It is lengthened by {factor:.3f} only; {largest:.3f} is possible. A row of V^T, not "
+            "a column of it?")
+
+
+def transposed_norms(norms):
+    kernel = nn.ConvTranspose2d(8, 16, 3, bias=False, rng=0).weight
+    used, true = norms
+    dim_1 = np.linalg.norm(np.moveaxis(kernel, 1, 0).reshape(16, -1), 2)
+    dim_0 = np.linalg.norm(kernel.reshape(8, -1), 2)
+    layer, forward = (np.linalg.norm(core.convolution_matrix(kernel, (n, n)), 2) for n in (10, 8))
+    if abs(used - dim_0) < 1e-3:
+        return "That is dim=0. The outputs of a transposed convolution are in the second index: dim=1."
+    if abs(used - layer) < 1e-3:
+        return "First the norm of the reshaped matrix, then that of the layer."
+    if abs(used - dim_1) > 1e-3:
+        return ("The matrix of dim=1 has a row for each of the 16 output channels: "
+                "np.moveaxis(W, 1, 0), reshaped.")
+    if abs(true - forward) < 1e-3:
+        return ("The convolution that this layer is the transpose of maps 10 x 10 to 8 x 8, not "
+                "8 x 8 to 6 x 6.")
+    if abs(true - layer) > 1e-3:
+        return "The layer is the transpose of a convolution with the same kernel, and has its norm."
+    return None
+
+
+def pushed_kernel(pushed):
+    kernel, A = layer_of_lesson_6()
+    pushed = np.asarray(pushed, dtype=float)
+    if pushed.shape != kernel.shape:
+        return f"The kernel has the shape {kernel.shape}, not {pushed.shape}."
+    norm = np.linalg.norm(core.convolution_matrix(pushed, (9, 9), padding=1), 2)
+    if norm > 1.005:
+        return f"The layer's norm is still {norm:.3f}: more steps, or a longer one."
+    change = np.linalg.norm(pushed - kernel) / np.linalg.norm(kernel)
+    if change > 0.2:
+        return (f"The kernel changes by {change:.0%}, as much as by dividing it. Push only what "
+                "is above 1.")
+    return None
+
+
+EXERCISES |= {"6.1": lengthened_most, "6.2": transposed_norms, "6.3": pushed_kernel}
+
+
+# Lesson 9
+
+def largest_norms(largest):
+    expected = np.array(NORMS_OF_A_MOVING_WEIGHT)
+    answer = np.array(largest, dtype=float).ravel()
+    if answer.size != 3:
+        return "Three numbers: for 1, 3 and 10 iterations a reading."
+    if np.all(answer < 1):
+        return "Power iteration estimates from below, so the weight's norm comes out above 1."
+    if np.allclose(answer[::-1], expected, rtol=0.02) or np.any(np.diff(answer) > 0):
+        return "In the order 1, 3, 10. More iterations bring the norm nearer to 1."
+    if np.all(answer > 1.5 * expected):
+        return "These are norms of the original. Read the weight of the layer, layer.weight."
+    if not np.allclose(answer, expected, rtol=0.02):
+        return ("Close to it? Take both rng=0, add first and read then, once a step, 50 times; "
+                "keep the largest.")
+    return None
+
+
+def logistic_losses(pair):
+    critic_loss, generator_loss = pair
+    real, fake = np.array([[2.0], [-1.0], [0.5]]), np.array([[-3.0], [1.5]])
+
+    def softplus(x):
+        return np.log(1 + np.exp(x))
+
+    right = np.mean(softplus(-real)) + np.mean(softplus(fake))
+    if abs(critic_loss(real, fake) - (np.mean(fake) - np.mean(real))) < 1e-9:
+        return "That is the Wasserstein loss. The logistic one puts every score into log(1 + e^...)."
+    if abs(critic_loss(real, fake) - np.mean(softplus(real)) - np.mean(softplus(-fake))) < 1e-9:
+        return "Signs: this critic is rewarded for low scores of real points."
+    if abs(critic_loss(real, fake) - right) > 1e-9:
+        return "The critic's loss is the mean of log(1 + e^-f(x)) plus the mean of log(1 + e^f(y))."
+    if abs(generator_loss(fake) + np.mean(softplus(fake))) < 1e-9:
+        return ("That is the loss of the game as a zero sum; here the generator has log(1 + "
+                "e^-f(y)), which is steeper.")
+    if abs(generator_loss(fake) - np.mean(softplus(-fake))) > 1e-9:
+        return "The critic's loss is right. The generator's is the mean of log(1 + e^-f(y))."
+    return None
+
+
+def best_critic(best):
+    x = np.random.default_rng(93).standard_normal((200, 2))
+    values, shifted = (np.asarray(best(y), dtype=float).ravel() for y in (x, x + [1.0, 0.0]))
+    if values.size != 200:
+        return "best takes an array of points (n, 2) and returns a number for each."
+    ways = np.linalg.norm(x[:, None] - x, axis=2) + np.eye(200)
+    slope = (np.abs(values[:, None] - values) / ways).max()
+    value = np.mean(values) - np.mean(shifted)
+    if slope > 1 + 1e-9:
+        return (f"A critic must not be steeper than 1; this one is {slope:.3g} between two of the "
+                "points.")
+    if abs(value + 1) < 1e-9:
+        return "The value is E f(x) - E f(y), y the shifted points: it is -1 here. The other way round."
+    if value < 1 - 1e-9:
+        return f"This critic's value is {value:.3g}, and 1 is possible: go straight along the shift."
+    return None
+
+
+NORMS_OF_A_MOVING_WEIGHT = 1.2222, 1.1097, 1.0276
+EXERCISES |= {"9.1": largest_norms, "9.2": logistic_losses, "9.3": best_critic}
+
+
+# Lesson 7
+
+def measure_of_orthogonality(orthogonality):
+    Q = definitions.cayley(np.random.default_rng(71).standard_normal((9, 4))).astype(np.float32)
+    exact = np.linalg.norm(Q.astype(float).T @ Q.astype(float) - np.eye(4))
+    value = float(orthogonality(Q))
+    if abs(value - exact) < 1e-12:
+        return None
+    if abs(value - np.sqrt(5)) < 1e-5:
+        return "That is Q Q^T - I, which is no identity for a tall Q: it has rank 4 of 9."
+    if abs(value - exact**2) < 1e-12:
+        return "That is its square: take the root."
+    if 0 <= value < 1e-5:
+        return ("Nearly: Q^T Q is rounded to float32, or another norm is taken. Q.astype(float) "
+                "first; Frobenius.")
+    return "It is the Frobenius norm of Q^T Q - I, about 1e-7 for a float32 frame."
+
+
+def port_in_single_precision(single_port):
+    rounded = True
+    for shape in ((5, 5), (30, 12), (4, 9)):
+        X = np.random.default_rng(72).standard_normal(shape).astype(np.float32)
+        Q, exact = np.asarray(single_port(X)), definitions.cayley(X.astype(float))
+        if Q.dtype != np.float32:
+            return f"The answer is {Q.dtype}: np.eye(n) is float64, and makes all that it touches so."
+        if not same(Q, exact, 1e-5):
+            return f"The value at shape {shape} is wrong by {np.abs(Q - exact).max():.0e}."
+        rounded = rounded and np.array_equal(Q, exact.astype(np.float32))
+    if rounded:
+        return ("This computes in double and rounds the result: so does np.linalg.solve. "
+                "scipy.linalg.solve does not.")
+    return None
+
+
+def kinds_that_notice(noticing):
+    noticing = set([noticing] if isinstance(noticing, str) else noticing)
+    if any(kind.startswith("real") for kind in noticing):
+        return "The real ones cannot: L_jj - L_jj = 0, whatever stands on the diagonal."
+    if noticing < {"complex square", "complex tall", "complex wide"}:
+        return "There are more: on every complex matrix's diagonal 2 i Im L_jj stays."
+    if noticing != {"complex square", "complex tall", "complex wide"}:
+        return "Give names of kinds."
+    return None
+
+
+EXERCISES |= {
+    "7.1": measure_of_orthogonality, "7.2": port_in_single_precision, "7.3": kinds_that_notice}
+
+
+# Lesson 10
+
+def largest_angle(angle):
+    rng = np.random.default_rng(101)
+    B, V = rng.standard_normal((2, 12, 3))
+    cosines = np.linalg.svd(np.linalg.qr(B)[0].T @ np.linalg.qr(V)[0], compute_uv=False)
+    value, exact = float(angle(B, V)), np.arccos(cosines.min())
+    if abs(value - exact) < 1e-9:
+        return None
+    if abs(value - np.degrees(exact)) < 1e-6:
+        return "In radians, as subspace_angles gives it."
+    if abs(value - np.arccos(cosines.max())) < 1e-9:
+        return "That is the smallest one. The largest says how far the subspaces are apart."
+    if abs(angle(B @ rng.standard_normal((3, 3)), V) - value) > 1e-9:
+        return "It depends on the basis. Only the column space counts: make orthonormal bases first."
+    return "It is the largest of scipy.linalg.subspace_angles(B, V)."
+
+
+def brocketts_function(brockett):
+    rng = np.random.default_rng(102)
+    W, x = definitions.orthonormalize(rng.standard_normal((6, 3))), rng.standard_normal((9, 6))
+    d = [3.0, 2.0, 1.0]
+    kept = (x @ W) ** 2 @ d
+    exact, value = np.mean(np.sum(x**2) / 9 * 6 - kept), float(brockett(W, x, np.array(d)))
+    if abs(value - exact) < 1e-9:
+        return None
+    if abs(value - 9 * exact) < 1e-9:
+        return "The mean over the rows of x, not their sum."
+    if abs(value + np.mean(kept)) < 1e-9:
+        return ("That is right up to a constant, the weights times |x|^2. Here the whole loss is "
+                "asked for.")
+    if abs(value - np.mean(kept)) < 1e-9:
+        return "This grows when the columns find the components: it is what the loss lacks."
+    if abs(value - np.mean(np.sum((x - x @ W @ W.T) ** 2, axis=1))) < 1e-9:
+        return ("That is the loss of section 1, which knows the subspace only. Each column needs "
+                "its own weight d_j.")
+    return "Sum over j of d_j |x - w_j (w_j^T x)|^2, for each row x, and then the mean."
+
+
+EXERCISES |= {
+    "10.1": largest_angle,
+    "10.2": brocketts_function,
+    "10.3": number(1.432, 0.01, {
+        1.598: "That is the constrained network. Take deep_autoencoder(False) and change its start.",
+        2.791: "That is the twin with its usual start. Give its layers orthogonal weights before "
+               "training.",
+        4.757: "That is the error of always answering with the mean: train first."}),
 }
 
 

@@ -7,8 +7,10 @@ import re
 
 import numpy as np
 import pytest
+from scipy.linalg import subspace_angles
 
 from orthonorm import core
+from orthonorm.core import definitions
 
 from .lessons import FOLDER, LESSONS, label_of, read, with_tag
 
@@ -20,6 +22,12 @@ B = np.array([1, 5, 1, 1, 2, 2]) / 6
 COLUMN = np.concatenate([[0.0], np.arccos(B[0]) * B[1:] / np.linalg.norm(B[1:])])[:, None]
 SWAP = np.array([[0.0, 1.0], [1.0, 0.0]])
 
+DRAWS = np.random.default_rng(107)
+X = DRAWS.standard_normal((3, 8)) * np.array([[2.0], [1.0], [0.05]])
+Y = core.cayley(DRAWS.standard_normal((3, 3))) @ X + 0.2 * DRAWS.standard_normal((3, 8))
+POLAR = core.polar(Y @ X.T)
+KERNEL, A6 = helper.layer_of_lesson_6()
+U, _, Vt = np.linalg.svd(A6)
 ZERO = np.zeros((4, 3))
 
 
@@ -27,10 +35,29 @@ def upper(Ta, block, Tb):
     return np.block([[Ta, block], [ZERO, Tb]])
 
 
-DRAWS = np.random.default_rng(107)
-X = DRAWS.standard_normal((3, 8)) * np.array([[2.0], [1.0], [0.05]])
-Y = core.cayley(DRAWS.standard_normal((3, 3))) @ X + 0.2 * DRAWS.standard_normal((3, 8))
-POLAR = core.polar(Y @ X.T)
+def plain_cayley(X, half=0.5, sign=1):
+    A = sign * (np.tril(X) - np.tril(X).T)
+    return np.linalg.solve(np.eye(4) - half * A, np.eye(4) + half * A)
+
+
+C = np.outer([1, -2, 3, 0, 1], [1, 1, 2]) / 4
+
+
+def gradient(X):
+    return definitions.matrix_exp_vjp(X, C)
+
+
+inverse = np.linalg.inv
+NORMS = helper.NORMS_OF_A_MOVING_WEIGHT
+
+
+def logistic(*exponents):
+    return sum(np.mean(np.log(1 + np.exp(x))) for x in exponents)
+
+
+def turned_coordinate(Q):
+    return Q * np.where(np.arange(5) == 0, -np.sign(np.linalg.det(Q)), 1)
+
 
 # (exercise, wrong answer, words of the hint)
 WRONG = [
@@ -49,6 +76,21 @@ WRONG = [
     ("1.3", COLUMN / 2, "length is not"),
     ("1.3", np.r_[0, B[1:]][:, None], "length is not"),
     ("1.3", COLUMN[::-1], "last five entries"),
+    ("2.1", lambda A, G: inverse(A).T @ G @ inverse(A).T, "the sign"),
+    ("2.1", lambda A, G: -inverse(A) @ G @ inverse(A), "derivative along G"),
+    ("2.1", lambda A, G: -G / A**2, "each entry"),
+    ("2.1", lambda A, G: -inverse(A).T @ inverse(A).T @ G, "do not commute"),
+    ("2.1", lambda A, G: G, "for every E"),
+    ("2.2", definitions.cayley, "What in it conjugates"),
+    ("2.2", lambda X: plain_cayley(X, sign=-1), "transpose of the Cayley"),
+    ("2.2", lambda X: plain_cayley(X, half=1), "halves are missing"),
+    ("2.2", lambda X: plain_cayley(X.real), "imaginary part"),
+    ("2.2", lambda X: X, "same as core.cayley"),
+    ("2.3", lambda X, D: gradient(X), "gradient at X"),
+    ("2.3", lambda X, D: gradient(X + D) - gradient(X), "has to be small"),
+    ("2.3", lambda X, D: (gradient(X + 1e-5 * D) - gradient(X - 1e-5 * D)) / 1e-5, "Twice"),
+    ("2.3", lambda X, D: np.sum(gradient(X) * D), "matrix like X"),
+    ("2.3", lambda X, D: definitions.matrix_exp(X), "linear in D"),
     ("3.1", lambda x, y: x + y, "to -y"),
     ("3.1", lambda x, y: x, "to -x"),
     ("3.1", lambda x, y: y, "y - x"),
@@ -62,6 +104,18 @@ WRONG = [
     ("3.3", np.zeros((4, 4)), "This gives -I"),
     ("3.3", np.diag([1.0, 1, -1, -1]), "What does H_j do"),
     ("3.3", np.eye(3), "shape (4, 4)"),
+    ("4.1", lambda A, B: definitions.polar(A.T @ B), "determinant 1"),
+    ("4.1", lambda A, B: turned_coordinate(definitions.polar(A.T @ B)), "of a coordinate"),
+    ("4.1", lambda A, B: np.eye(5)[[1, 0, 2, 3, 4]], "smaller loss"),
+    ("4.1", lambda A, B: A.T @ B, "has to be orthogonal"),
+    ("4.2", 1, "most often"),
+    ("4.2", 5, "with a larger one"),
+    ("4.2", 100, "still above"),
+    ("4.2", 50, "One of"),
+    ("4.3", ["matrix_exp", "cayley", "householder"], "for real matrices"),
+    ("4.3", ["cayley"], "One is missing"),
+    ("4.3", "matrix_exp", "One is missing"),
+    ("4.3", ["exp"], "names of maps"),
     ("5.1", (3, 45), "never finds 3"),
     ("5.1", (2, 91), "Twice too many"),
     ("5.1", (2, 23), "not 1e-8"),
@@ -75,6 +129,26 @@ WRONG = [
     ("5.3", (15, 205), "Count the iteration itself"),
     ("5.3", (206, 206), "below 0.01"),
     ("5.3", (16, 50), "below 1e-6"),
+    ("6.1", U[:, 0], "This is an output"),
+    ("6.1", Vt[-1].reshape(1, 8, 9, 9), "least"),
+    ("6.1", Vt[:, 0].reshape(1, 8, 9, 9), "not a column"),
+    ("6.1", Vt[0], "shape (1, 8, 9, 9)"),
+    ("6.2", (0.6558, 0.94), "That is dim=0"),
+    ("6.2", (0.9409, 0.5676), "First the norm of the reshaped"),
+    ("6.2", (1.0, 1.0), "a row for each"),
+    ("6.3", KERNEL, "still"),
+    ("6.3", KERNEL / 1.32, "as much as by dividing"),
+    ("6.3", KERNEL[0], "the shape (16, 8, 3, 3)"),
+    ("7.1", lambda Q: np.linalg.norm(Q @ Q.T - np.eye(9)), "rank 4"),
+    ("7.1", lambda Q: np.linalg.norm(Q.T @ Q - np.eye(4, dtype=Q.dtype)), "rounded to float32"),
+    ("7.1", lambda Q: np.abs(Q.astype(float).T @ Q - np.eye(4)).max(), "another norm"),
+    ("7.1", lambda Q: np.linalg.norm(Q), "about 1e-7"),
+    ("7.2", lambda X: definitions.cayley(X.astype(float)), "is float64"),
+    ("7.2", lambda X: definitions.cayley(X.astype(float)).astype(np.float32), "rounds the result"),
+    ("7.2", lambda X: -definitions.cayley(X), "wrong by"),
+    ("7.3", ["complex square", "real square"], "cannot"),
+    ("7.3", ["complex square"], "There are more"),
+    ("7.3", ["complex square", "complex tall", "complex wide", "all"], "names of kinds"),
     ("8.1", (0.12, 1.0), "orthogonal network"),
     ("8.1", (1.05, 1.0), "trained weight_hh_l0"),
     ("8.1", (1.05, 1.3), "largest singular value"),
@@ -87,6 +161,31 @@ WRONG = [
     ("8.3", 0.86, "the orthogonal network"),
     ("8.3", 0.747, "old steps"),
     ("8.3", 72.4, "per cent"),
+    ("9.1", [0.9, 0.95, 0.99], "from below"),
+    ("9.1", NORMS[::-1], "In the order"),
+    ("9.1", 2 * np.array(NORMS), "norms of the original"),
+    ("9.1", [1.5, 1.0, 1.0], "both rng=0"),
+    ("9.1", 1.5, "Three numbers"),
+    ("9.2", (lambda x, y: np.mean(y) - np.mean(x), None), "Wasserstein loss"),
+    ("9.2", (lambda x, y: logistic(x, -y), None), "low scores"),
+    ("9.2", (lambda x, y: logistic(x, y), None), "critic's loss is the mean"),
+    ("9.2", (lambda x, y: logistic(-x, y), lambda y: -logistic(y)), "zero sum"),
+    ("9.2", (lambda x, y: logistic(-x, y), logistic), "The generator's"),
+    ("9.3", lambda x: x[:, 0], "other way round"),
+    ("9.3", lambda x: -2 * x[:, 0], "steeper than 1"),
+    ("9.3", lambda x: -x[:, 1], "1 is possible"),
+    ("9.3", lambda x: 1.0, "a number for each"),
+    ("10.1", lambda B, V: np.degrees(subspace_angles(B, V).max()), "radians"),
+    ("10.1", lambda B, V: subspace_angles(B, V).min(), "smallest"),
+    ("10.1", lambda B, V: np.linalg.norm(B - V), "depends on the basis"),
+    ("10.1", lambda B, V: np.linalg.svd(B.T @ V)[1].min(), "depends on the basis"),
+    ("10.2", lambda W, x, d: -np.mean((x @ W) ** 2 @ d), "up to a constant"),
+    ("10.2", lambda W, x, d: np.mean((x @ W) ** 2 @ d), "grows"),
+    ("10.2", lambda W, x, d: np.mean(np.sum((x - x @ W @ W.T) ** 2, axis=1)), "section 1"),
+    ("10.2", lambda W, x, d: np.sum(np.sum(x**2) / 9 * 6 - (x @ W) ** 2 @ d), "not their sum"),
+    ("10.3", 1.598, "constrained network"),
+    ("10.3", 2.791, "usual start"),
+    ("10.3", 4.757, "answering with the mean"),
     ("11.1", 13, "Round up"),
     ("11.1", 13.54, "whole steps"),
     ("11.1", 15, "step 0"),
