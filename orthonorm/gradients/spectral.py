@@ -8,6 +8,7 @@ from scipy.linalg import get_blas_funcs
 
 from .. import core
 from ..core.spectral import as_triple, estimate_sigma, power_of_two
+from .bookkeeping import quick
 from .rules import conj, namespace, register, stop_gradient
 
 
@@ -155,3 +156,4 @@ def _spectral_tangent(P, W, u, v, sigma, dW):
 
 
 register(_divide, adjoint=_spectral_adjoint, tangent=_spectral_tangent)
+_divide = quick(_divide)

@@ -98,10 +98,11 @@ class Adam(Optimizer):
             x = x * (1 - lr * weight_decay)
         elif weight_decay:
             g = g + weight_decay * x
-        t = state["step"] = state.get("step", 0) + 1
-        m = state["exp_avg"] = towards(g, state.get("exp_avg", np.zeros_like(x)), 1 - beta1)
-        v = state["exp_avg_sq"] = (
-            beta2 * state.get("exp_avg_sq", np.zeros_like(x)) + (1 - beta2) * g * g)
+        if not state:
+            state |= {"step": 0, "exp_avg": np.zeros_like(x), "exp_avg_sq": np.zeros_like(x)}
+        t = state["step"] = state["step"] + 1
+        m = state["exp_avg"] = towards(g, state["exp_avg"], 1 - beta1)
+        v = state["exp_avg_sq"] = beta2 * state["exp_avg_sq"] + (1 - beta2) * g * g
         if options["amsgrad"]:
             v = state["max_exp_avg_sq"] = np.maximum(state.get("max_exp_avg_sq", v), v)
         root = np.sqrt(v) / (1 - beta2 ** t) ** 0.5

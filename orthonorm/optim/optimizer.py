@@ -163,7 +163,7 @@ class Optimizer:
         moves = []
         for name, parameter, gradient in self._matched(grads):
             x, state = _reals(parameter._data), {**self.state.get(parameter, {})}
-            if any((np.shape(value), np.result_type(value)) != (x.shape, x.dtype)
+            if any((value.shape, value.dtype) != (x.shape, x.dtype)
                    for slot, value in state.items() if slot != "step"):
                 raise RuntimeError(f"{name!r} has another shape or dtype than in its last step: "
                                    "a new optimizer is needed")

@@ -212,13 +212,16 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     """
     x = as_float(input)
     if approximate == "none":
-        return x * _normal_cdf(x)
+        return _gelu(x)
     if approximate == "tanh":
         return x * _tanh_cdf(x)
     raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}")
 
 
-_normal_cdf = _entrywise(special.ndtr, lambda y, x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+_normal_density = _entrywise(lambda x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+                             lambda y, x: -x * y)
+_normal_cdf = _entrywise(special.ndtr, lambda y, x: _normal_density(x))
+_gelu = _entrywise(lambda x: x * special.ndtr(x), lambda y, x: _normal_cdf(x) + x * _normal_density(x))
 
 
 def _tanh_cdf(x: Any) -> Any:

@@ -7,6 +7,7 @@ import autograd.numpy as np
 from .... import core, gradients
 from ....core.spectral import power_of_two, unit_vector
 from ....gradients import stop_gradient
+from ....gradients.bookkeeping import moveaxis, reshape
 from ....gradients.spectral import to_usual_scale
 from ...functional.arrays import as_int
 from ...module import Module
@@ -162,15 +163,15 @@ class _SpectralNorm(SingularVectors):
         return gradients.spectral_normalize(W, u, v)
 
     def _as_matrix(self, weight: Any) -> Any:
-        W = np.moveaxis(weight, self.dim, 0) if self.dim else weight
-        W = W if W.ndim == 2 else np.reshape(W, (W.shape[0], math.prod(W.shape[1:])))
+        W = moveaxis(weight, self.dim, 0) if self.dim else weight
+        W = W if W.ndim == 2 else reshape(W, (W.shape[0], math.prod(W.shape[1:])))
         # If the first row has a usual size, W is left as it is: this spares a pass over all of it.
         return W if power_of_two(stop_gradient(W)[:1]) is None else to_usual_scale(W)
 
     def _from_matrix(self, W: Any, shape: tuple[int, ...]) -> Any:
         others = shape[:self.dim] + shape[self.dim + 1:]
-        W = W if W.ndim == len(shape) else np.reshape(W, (shape[self.dim], *others))
-        return np.moveaxis(W, 0, self.dim) if self.dim else W
+        W = W if W.ndim == len(shape) else reshape(W, (shape[self.dim], *others))
+        return moveaxis(W, 0, self.dim) if self.dim else W
 
 
 def _normalize(x: Any, eps: float) -> Any:
