@@ -131,14 +131,13 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
             c = power_of_two(stop_gradient(w))
             w = w if c is None else w / c
     compute = _against_classes if by_class else _against_probabilities
-    losses, count = compute(as_float(x), t, w, ignore_index, label_smoothing)
-    if len(shape) == 1:
-        losses = np.reshape(losses, ())
-    return _reduced(losses, reduction, count)
+    x, q, count = compute(as_float(x), t, w, ignore_index, label_smoothing)
+    loss = _negative_log_likelihood(x, q, _divisor(reduction, count))
+    return np.reshape(loss, ()) if len(shape) == 1 and reduction == "none" else loss
 
 
-def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float) -> tuple[Any, Any]:
-    """Return the losses and what their sum is divided by for the mean."""
+def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float) -> tuple:
+    """Return logits, the factors of their log softmax, and what the mean is divided by."""
     shape, dtype = x.shape, x.dtype
     if t.shape[:1] != shape[:1]:
         raise ValueError("input must have as many samples as target, got shapes "
@@ -163,51 +162,54 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
         q = (1 - smoothing) * q + keep(spread, kept[:, None])
     if not kept.all():
         x = keep(x, kept[:, None])  # so that nothing in an ignored sample does harm
-    return _negative_log_likelihood(x, q), np.sum(w_t)
+    return x, q, np.sum(w_t)
 
 
 def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
-                           smoothing: float) -> tuple[Any, Any]:
+                           smoothing: float) -> tuple:
     if t.dtype.kind != "f":
         raise RuntimeError(f"target of the shape of input must hold float probabilities, got {t.dtype}")
     if ignore_index >= 0:
         raise RuntimeError(f"ignore_index={ignore_index} does not go with probabilities as target")
     x, t = to_common_dtype(x, t)
     p = (1 - smoothing) * t + smoothing / max(x.shape[1], 1) if smoothing else t
-    losses = _negative_log_likelihood(x, p if w is None else _for_classes(w, x.ndim) * p)
-    return losses, losses.size
+    q = p if w is None else _for_classes(w, x.ndim) * p
+    return x, q, x.shape[0] * math.prod(x.shape[2:])
 
 
 def _for_classes(w: Any, ndim: int) -> Any:
     return np.reshape(w, (-1, *(ndim - 2) * (1,)))
 
 
-def _by_log_softmax(x: Any, q: Any) -> Any:
+def _by_log_softmax(x: Any, q: Any, count: Any) -> Any:
     log_p = log_softmax(x, 1)
     possible = stop_gradient(q) != 0  # the logarithm may be infinite elsewhere
-    return -np.sum(q * keep(log_p, possible | numpy.isfinite(stop_gradient(log_p))), axis=1)
+    losses = -np.sum(q * keep(log_p, possible | numpy.isfinite(stop_gradient(log_p))), axis=1)
+    return losses if count is None else np.sum(losses) / count
 
 
 @fused(_by_log_softmax)
-def _negative_log_likelihood(x: Any, q: Any) -> Any:
+def _negative_log_likelihood(x: Any, q: Any, count: Any) -> Any:
     r"""Return the sum over the classes c of -q_c log softmax(x)_c; 0 times infinity is 0.
 
-    With p = softmax(x), the gradients are :math:`\bar x = (p \sum_c q_c - q) \, g` and
-    :math:`\bar q = -g \log p`.
+    With a `count` the losses are summed and divided by it. With p = softmax(x), and g the gradient of a
+    loss, those of x and q are :math:`(p \sum_c q_c - q) \, g` and :math:`-g \log p`.
     """
     x = x - x.max(axis=1, keepdims=True, initial=-math.inf)
     powers = numpy.exp(x)
     total = powers.sum(axis=1, keepdims=True)
     log_p = x - numpy.log(total) if x.size else x
-    terms = numpy.multiply(q, log_p, out=numpy.zeros_like(log_p), where=q != 0)
+    losses = -numpy.multiply(q, log_p, out=numpy.zeros_like(log_p), where=q != 0).sum(axis=1)
+    value = losses if count is None else _sum(losses, count)
 
     def pull(g: Any, wanted: Any) -> tuple:
-        g = g[:, None]
+        of_count = None if count is None else -g * value / count
+        g = g[:, None] if count is None else g / count
         xbar = powers / total * q.sum(axis=1, keepdims=True)
         xbar -= q
-        return xbar * g, -g * log_p
+        return xbar * g, -g * log_p, of_count
 
-    return -terms.sum(axis=1), pull
+    return value, pull
 
 
 def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None,
@@ -290,23 +292,27 @@ def _check_reduction(reduction: str) -> None:
         raise ValueError(f"{reduction} is not a valid value for reduction")
 
 
+def _divisor(reduction: str, count: Any) -> Any:
+    """Return what the sum of the losses is divided by, or None."""
+    if reduction == "mean":
+        return count if stop_gradient(count) else math.nan
+    return 1 if reduction == "sum" else None
+
+
 def _reduced(losses: Any, reduction: str, count: Any) -> Any:
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return _sum_over(losses, 1)
-    return _sum_over(losses, count if stop_gradient(count) else math.nan)
+    return losses if reduction == "none" else _sum_over(losses, _divisor(reduction, count))
 
 
 @fused(lambda losses, count: np.sum(losses) / count)
 def _sum_over(losses: Any, count: Any) -> Any:
+    value = _sum(losses, count)
+    return value, lambda g, wanted: (numpy.full_like(losses, g / count), -g * value / count)
+
+
+def _sum(losses: Any, count: Any) -> Any:
     with numpy.errstate(over="ignore"):
-        value = numpy.sum(losses) / count
+        value = losses.sum() / count
     if losses.size and not numpy.isfinite(value) and numpy.isfinite(losses).all():
         # The sum may leave the range where the mean does not.
         value = numpy.sum(losses / losses.size) / (count / losses.size)
-
-    def pull(g: Any, wanted: Any) -> tuple:
-        return numpy.full_like(losses, g / count), -g * value / count
-
-    return value, pull
+    return value

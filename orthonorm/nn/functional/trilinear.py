@@ -113,8 +113,9 @@ def _columns(x: Any, at: Geometry) -> Iterator[tuple[slice, Any]]:
 def _empty_columns(at: Geometry, length: int, channels: int, dtype: Any) -> tuple[Any, Any]:
     """Return an array for columns, seen by kernel and output positions, and as matrices."""
     rows, positions = channels * math.prod(at.kernel), math.prod(at.output)
-    # Sixteen entries more a row: rows a power of two apart would have the same places in the cache.
-    columns = np.empty((length, rows, positions + 16), dtype)[:, :, :positions]
+    # Rows a large power of two apart would have the same places in the cache.
+    spare = 16 if positions % 256 == 0 else 0
+    columns = np.empty((length, rows, positions + spare), dtype)[:, :, :positions]
     return (columns.reshape(length, channels, *at.kernel, *at.output),
             columns.reshape(length, at.groups, rows // at.groups, positions))
 
