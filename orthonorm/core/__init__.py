@@ -1,12 +1,14 @@
 """The maps on plain arrays: NumPy and SciPy in, NumPy out, no differentiation.
 
+Begin with :mod:`.definitions`: what every map, inverse and adjoint is, in its textbook form, n x n and
+slow. The other modules compute the same in O(n k^2), one map a module.
+
 The maps :func:`matrix_exp`, :func:`cayley`, :func:`householder` and :func:`unitary_householder` take an
 unconstrained array ``(..., n, k)`` and return one of the same shape and dtype with orthonormal columns
-(rows where n < k); :func:`householder` if the diagonal holds 1s and -1s, as PyTorch's does. Their
-inverses, ``..._inverse``, go back; :func:`orthonormalize` and :func:`polar` make a frame of any matrix.
-:func:`newton_schulz` is what Muon takes for the latter. The others are what the parametrizations need
-beside the maps, and what they can be checked with: exponentials of general matrices, completions,
-random frames, power iteration, norms of matrices and convolutions.
+(rows where n < k). Their inverses, ``..._inverse``, go back. :func:`orthonormalize` and :func:`polar`
+make a frame of any matrix; :func:`newton_schulz` is what Muon takes for the latter. The others are what
+the parametrizations need beside the maps, and what they can be checked with: exponentials of general
+matrices, completions, random frames, power iteration, norms of matrices and convolutions.
 """
 from .bounds import spectral_norm_bounds
 from .cayley import cayley, cayley_inverse
