@@ -30,8 +30,14 @@ SCIPY = 100  # SciPy's exponential, of which the definition consists, loses up t
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
-all_shapes = pytest.mark.parametrize("shape", SHAPES + STACKS + LARGER, ids=str)
 some_shapes = pytest.mark.parametrize("shape", SHAPES + STACKS, ids=str)
+all_shapes = pytest.mark.parametrize("shape", SHAPES + STACKS + LARGER, ids=str)
+
+
+def shapes_and_scales(*scales):
+    return pytest.mark.parametrize("shape, scale", [
+        *((shape, scale) for shape in SHAPES + STACKS for scale in scales),
+        *((shape, 1) for shape in LARGER)], ids=str)
 
 
 def point(name, shape, dtype, scale=1.0, seed=0):
@@ -83,9 +89,8 @@ def test_notes_begin_with_the_definition(name):
 
 
 @dtypes
-@all_shapes
+@shapes_and_scales(1e-3, 1, 10)
 @cases(MAPS)
-@pytest.mark.parametrize("scale", [1e-3, 1, 10])
 def test_maps(name, shape, dtype, scale):
     if allowed(name, dtype):
         X = point(name, shape, dtype, scale)
@@ -131,9 +136,8 @@ def test_logarithms_of_frames_far_from_the_identity(shape):
 
 
 @dtypes
-@all_shapes
+@shapes_and_scales(1e-3, 1, 1e3)
 @cases(FACTORS)
-@pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
 def test_orthonormal_factors(name, shape, dtype, scale):
     A = sample(shape, dtype, scale=scale)
     condition = np.max(np.linalg.cond(double(A)), initial=1) * np.sqrt(A.size)

@@ -12,14 +12,11 @@ from orthonorm.gradients.cayley import base_times_cayley
 from orthonorm.gradients.householder import base_times_householder
 from orthonorm.nn.utils.parametrizations import weight_norm
 from tests.core.test_against_definitions import (
-    CUBIC, FACTORS, LARGER, MAPS, QUINTIC, SCIPY, SKEW, SQUARES, STACKS, UNITS, WITHOUT, allowed,
-    assert_near, cases, double, point, vectors,
+    CUBIC, FACTORS, MAPS, QUINTIC, SCIPY, SKEW, SQUARES, UNITS, WITHOUT, all_shapes, allowed,
+    assert_near, cases, double, point, shapes_and_scales, some_shapes, vectors,
 )
-from tests.helpers import SHAPES, dtypes, empty_shapes, eps, real_dtypes, sample
+from tests.helpers import dtypes, empty_shapes, eps, real_dtypes, sample
 
-LARGEST = [shape for shape in LARGER if max(shape) <= 80]
-all_shapes = pytest.mark.parametrize("shape", SHAPES + STACKS + LARGEST, ids=str)
-some_shapes = pytest.mark.parametrize("shape", SHAPES + STACKS, ids=str)
 BASE_TIMES = {"cayley": base_times_cayley, "householder": base_times_householder}
 
 
@@ -42,9 +39,8 @@ def test_every_function_has_a_definition_or_is_known_to_have_none():
 
 
 @dtypes
-@all_shapes
+@shapes_and_scales(1e-3, 1, 10)
 @cases(MAPS)
-@pytest.mark.parametrize("scale", [1e-3, 1, 10])
 def test_adjoints_of_maps(name, shape, dtype, scale):
     if allowed(name, dtype):
         X, G = point(name, shape, dtype, scale), sample(shape, dtype, 1)
@@ -97,9 +93,8 @@ def test_maps_with_a_base(name, shape, dtype, kept_as_reflectors):
 
 
 @dtypes
-@all_shapes
+@shapes_and_scales(1e-3, 1, 1e3)
 @cases(FACTORS)
-@pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
 def test_adjoints_of_orthonormal_factors(name, shape, dtype, scale):
     A, G = sample(shape, dtype, scale=scale), sample(shape, dtype, 1)
     if A.size:
