@@ -253,7 +253,7 @@ def matrix_exp_inverse(Q):
     square = np.concatenate([Q, np.linalg.qr(Q, mode="complete")[0][..., k:]], axis=-1)
     if np.isrealobj(Q) and n > k:  # only matrices of determinant 1 have a real logarithm
         square[..., -1] *= np.linalg.det(square)[..., None]
-    for step in range(200):
+    for step in range(1000):
         A = logm(square)
         C = A[..., k:, k:]
         if np.all(np.abs(C) <= 4 * np.finfo(Q.dtype).eps):
