@@ -53,7 +53,7 @@ live: $(LIVE)/installed-torch  ## compare with the answers of PyTorch itself on 
 	$(LIVE)/bin/python -m tests.live.checkpoints
 
 # torch-householder needs a C++ compiler; without it the benchmark says that it is not installed.
-bench: .venv-torch/installed-benchmark  ## time this package and PyTorch side by side (15 minutes)
+bench: .venv-torch/installed-benchmark  ## time this package, PyTorch and JAX side by side (30 minutes)
 	-.venv-torch/bin/python -m pip install --quiet --no-build-isolation torch-householder
 	.venv-torch/bin/python -m tests.benchmarks
 	.venv-torch/bin/python -m tests.benchmarks.limits | tee tests/benchmarks/results/limits.txt

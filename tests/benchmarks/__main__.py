@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import figures, growth, report, training
+from . import figures, growth, jax_programs, report, training
 from .cells import Cell, cells, flops, pytorch_bytes, pytorch_flops
 from .libraries import NOT_INSTALLED, PROGRAMS
 from .report import PYTORCH_LIMIT
@@ -103,17 +103,23 @@ def timed(cell: Cell, count: int, seconds: float, rates: dict[str, Any]) -> dict
         "gflop": flops(cell) / 1e9,
     }
     record["fraction of product rate"] = flops(cell) / rate / record["seconds"]["orthonorm"][1]
+    ratios = {name: quartiles([theirs / ours for ours, theirs in zip(times["orthonorm"], values)])
+              for name, values in times.items()}
     if "PyTorch" in times:
-        record["ratio"] = quartiles([theirs / ours for ours, theirs
-                                     in zip(times["orthonorm"], times["PyTorch"])])
+        record["ratio"] = ratios["PyTorch"]
+    record["JAX"] = {name: {"ratio": ratios[name], "compile seconds": programs[name].compile_seconds}
+                     for name in jax_programs.NAMES if name in times}
     return record
 
 
 def why_skipped(name: str, cell: Cell, count: int, rate: float) -> str:
     """Tell why a cell is not timed in a library other than ours; "" if it is."""
     estimate = pytorch_flops(cell) / rate
+    if name == "JAX, closed form":
+        return "" if count == 1 else "one thread only"
     if name != "PyTorch":
         slow = name != "torch-householder" and estimate > YARDSTICK_LIMIT
+        slow |= name == "JAX, n x n" and cell.shape[-2] > 4096  # a dozen n x n matrices
         return "too slow" if name in NOT_INSTALLED or count > 1 or slow else ""
     if pytorch_bytes(cell) > 0.8 * available_bytes():
         return f"needs about {pytorch_bytes(cell) / 2**30:.0f} GiB"

@@ -13,9 +13,10 @@ from .cells import MAPS  # noqa: E402
 from .report import size  # noqa: E402
 
 COLOURS = {"orthonorm": "#0072B2", "PyTorch": "#D55E00", "geotorch": "#009E73",
-           "torch-householder": "#CC79A7", "scipy.linalg.expm": "#000000"}
+           "torch-householder": "#CC79A7", "scipy.linalg.expm": "#000000",
+           "JAX, n x n": "#56B4E9", "JAX, closed form": "#E69F00"}
 MARKERS = {"orthonorm": "o", "PyTorch": "s", "geotorch": "^", "torch-householder": "v",
-           "scipy.linalg.expm": "d"}
+           "scipy.linalg.expm": "d", "JAX, n x n": "<", "JAX, closed form": ">"}
 DTYPE_COLOURS = {"float32": "#E69F00", "float64": "#0072B2"}
 MAP_COLOURS = dict(zip(MAPS, ("#0072B2", "#D55E00", "#009E73")))
 STYLE = {"font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True,

@@ -5,6 +5,7 @@ registered on it with its defaults (so with the trivialization's base), ``origin
 matrix of the cell; then ``layer.weight``, under ``no_grad`` in PyTorch, or the gradient of
 ``sum(C * layer.weight)``.
 """
+import functools
 from typing import Any, Callable
 
 import autograd.numpy as np
@@ -16,6 +17,7 @@ from orthonorm import nn
 from orthonorm.func import value_and_grad
 from orthonorm.nn.utils import parametrizations
 
+from . import jax_programs
 from .cells import Cell, arrays
 
 try:
@@ -126,6 +128,7 @@ PROGRAMS: dict[str, Callable[[Cell], Callable[[], Any] | None]] = {
     "geotorch": geotorch_program,
     "torch-householder": torch_householder_program,
     "scipy.linalg.expm": scipy_program,
+    **{name: functools.partial(jax_programs.program, name) for name in jax_programs.NAMES},
 }
 NOT_INSTALLED = [name for name, library in
                  [("geotorch", geotorch), ("torch-householder", torch_householder_orgqr)]

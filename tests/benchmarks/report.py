@@ -27,8 +27,8 @@ def rates(count: int, measured: Record) -> str:
 
 def column_names() -> str:
     return (f"{'':50}{'orthonorm, ms':>26}{'PyTorch, ms':>26}{'PyTorch/orthonorm':>22}"
-            f"{'limit':>7}   others, ms\n{'':50}{'median [quartiles]':>26}{'median [quartiles]':>26}"
-            f"{'median [quartiles]':>22}")
+            f"{'JAX n x n, closed':>20}{'limit':>7}   others, ms\n{'':50}{'median [quartiles]':>26}"
+            f"{'median [quartiles]':>26}{'median [quartiles]':>22}{'/orthonorm':>20}")
 
 
 def row(record: Record) -> str:
@@ -39,10 +39,11 @@ def row(record: Record) -> str:
               else f"skipped: {record['skipped']['PyTorch']}")
     ratio = spread(record["ratio"]) if "ratio" in record else ""
     others = ", ".join(f"{name} {1e3 * times[1]:.3g}" for name, times in seconds.items()
-                       if name not in ("orthonorm", "PyTorch"))
+                       if name not in ("orthonorm", "PyTorch", *record.get("JAX", ())))
+    jax = " ".join(f"{peer['ratio'][1]:.3g}" for peer in record.get("JAX", {}).values())
     once = " (timed once)" if record["rounds"] == 1 else ""
     return (f"{name:50}{spread(seconds['orthonorm'], 1e3):>26}{theirs:>26}{ratio:>22}"
-            f"{record['fraction of product rate']:>7.0%}   {others}{once}")
+            f"{jax:>20}{record['fraction of product rate']:>7.0%}   {others}{once}")
 
 
 def training_column_names() -> str:
@@ -110,6 +111,7 @@ def closing(results: Record) -> str:
     lines += _mean_lines([r for r in results["cells"]
                           if r["threads"] == 1 and r["direction"] == "forward+backward"])
     lines += _training_lines(results.get("training", []))
+    lines += _jax_lines(results["cells"])
     skipped = sorted({f"{r['map']} {size(r)} {r['dtype']} {r['direction']} "
                       f"({reason})" for r in results["cells"] for reason in r["skipped"].values()})
     if skipped:
@@ -142,6 +144,30 @@ def _verdict(what: str, direction: str, found: list[Record], least: float) -> st
     for r in sorted(missed, key=lambda r: r["ratio"][1]):
         line += f"\n                missed: {r['map']} {size(r)} {r['dtype']} {spread(r['ratio'])}"
     return line
+
+
+def _jax_lines(records: list[Record]) -> list[str]:
+    """Judge the ratios to JAX, which counts from n = 256 on, and say how long it compiles."""
+    lines = []
+    for name in dict.fromkeys(name for r in records for name in r.get("JAX", ())):
+        cells = [(r, r["JAX"][name]) for r in records if name in r.get("JAX", ())]
+        found = [(r, peer["ratio"]) for r, peer in cells if r["shape"][-2] >= 256]
+        compiling = [peer["compile seconds"] for _, peer in cells]
+        small = [peer["ratio"][1] for r, peer in cells if r["shape"][-2] < 256]
+        if found:
+            missed = [(r, ratio) for r, ratio in found if ratio[2] < 1]
+            worst, ratio = min(found, key=lambda pair: pair[1][1])
+            lines.append(
+                f"{_word(not missed)} {name}, compiled, n >= 256, forward+backward: to reach 1.0; "
+                f"worst of {len(found)} {ratio[1]:.2f} "
+                f"({worst['map']} {size(worst)} {worst['dtype']})")
+            lines += [f"                missed: {r['map']} {size(r)} {r['dtype']} {spread(ratio)}"
+                      for r, ratio in sorted(missed, key=lambda pair: pair[1][1])]
+        if small:
+            lines.append(f"            {name}, n < 256: {min(small):.2f} to {max(small):.2f}")
+        lines.append(f"            {name}: compiled in {min(compiling):.1f} to "
+                     f"{max(compiling):.1f} s a cell, not counted above")
+    return lines
 
 
 def _training_lines(records: list[Record]) -> list[str]:

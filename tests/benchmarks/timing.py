@@ -111,7 +111,7 @@ def product_rates(dtype: str, count: int, n: int = 1536) -> dict[str, dict[str, 
 
 def machine() -> dict[str, Any]:
     """Describe the processor, the BLAS libraries and the versions."""
-    names = ["numpy", "scipy", "autograd", "torch", "geotorch", "torch-householder"]
+    names = ["numpy", "scipy", "autograd", "torch", "jax", "geotorch", "torch-householder"]
     return {
         "cpu": _cpu_model(),
         "cores": cores(),
