@@ -646,3 +646,55 @@ EXERCISES |= {
     "11.2": best_cubic,
     "11.3": nearest_rotation,
 }
+
+
+# Lesson 12
+
+def merged_by_oft(X):
+    X = np.asarray(X, dtype=float)
+    right = np.array([[0.0, 0, 0], [-2, 0, 0], [-4, -6, 0]])
+    if X.shape != (3, 3):
+        return f"X is 3 x 3, not of shape {X.shape}."
+    if same(X, right):
+        return None
+    if np.abs(np.triu(X, 1)).max() > 0:
+        return "Nothing above the diagonal: the maps here read the lower triangle."
+    if same(X, -right):
+        return ("This is the inverse rotation. The lower triangle of a skew-symmetric matrix holds the "
+                "negative numbers of the upper one.")
+    if same(X, right / 2):
+        return "core.cayley takes half of A: A = 2 Q."
+    if same(X, -right / 2):
+        return "Half and sign: A = 2 Q, and the lower triangle of Q holds the negative numbers."
+    return "Which entry of the lower triangle mirrors which of the upper? (1, 2, 3) go row by row."
+
+
+def tells_cayley_apart(passes):
+    cayley = definitions.cayley
+    if not passes(cayley):
+        return "Your test refuses core.cayley itself."
+    wrong = {
+        "the transposed one: it looks at what a transpose does not change, such as orthogonality":
+            lambda X: cayley(X).T,
+        "the one without the factor 1/2": lambda X: cayley(2 * np.asarray(X)),
+        "the one that reads the upper triangle": lambda X: cayley(np.asarray(X).T),
+    }
+    for name, f in wrong.items():
+        try:
+            accepted = passes(f)
+        except Exception:
+            accepted = False
+        if accepted:
+            return f"Your test accepts {name}."
+    return None
+
+
+EXERCISES |= {
+    "12.1": merged_by_oft,
+    "12.2": number(1e-3**0.25, 0.01, {
+        1e-3**0.2: "Five terms, but the highest power is the fourth: count from the zeroth.",
+        0.1: "That is for 3 or 4 terms, whose highest power is the third.",
+        1e-3: "The distance is the fourth power of the norm.",
+        5e-4**0.25: "The distance from the rotation is asked for, not the orthogonality error."}),
+    "12.3": tells_cayley_apart,
+}

@@ -85,14 +85,17 @@ def neumann_errors(norm: float, terms: int = 5) -> tuple[float, float]:
     return x, x * x if neumann_power(terms) % 2 else 2 * x + x * x
 
 
-def fixed_point_cayley(Q: np.ndarray, iterations: int = 5) -> np.ndarray:
+def fixed_point_cayley(Q: np.ndarray, iterations: int = 5, normal: np.ndarray | float = 0.0
+                       ) -> np.ndarray:
     r"""Iterate towards the Cayley transform as SpinQuant's optimiser does.
 
     Parameters
     ----------
     Q : ndarray, shape (..., n, n)
-        Skew-Hermitian: the step size times half of the direction there.
+        Skew-Hermitian: half of the step along the tangent, where the present rotation is I.
     iterations : int
+    normal : ndarray, shape (..., n, n)
+        Hermitian: the step's component along the normal there, which SpinQuant starts with too.
 
     Returns
     -------
@@ -101,12 +104,14 @@ def fixed_point_cayley(Q: np.ndarray, iterations: int = 5) -> np.ndarray:
 
     Notes
     -----
-    From :math:`R = I + 2 Q`, repeat :math:`R \leftarrow I + Q (I + R)` [1]_: the fixed point is C.
-    After j iterations
+    From :math:`R = I + 2 Q + N`, repeat :math:`R \leftarrow I + Q (I + R)` [1]_: the fixed point is C.
+    The distance from it is multiplied by Q, so that after j iterations
 
-    .. math:: R = I + 2 Q + \dots + 2 Q^{j+1} = C - 2 Q^{j+2} (I - Q)^{-1}.
+    .. math:: R = I + 2 Q + \dots + 2 Q^{j+1} + Q^j N = C - 2 Q^{j+2} (I - Q)^{-1} + Q^j N.
 
-    It is a contraction for :math:`\|Q\| < 1`: see :func:`fixed_point_errors`.
+    It is a contraction for :math:`\|Q\| < 1`: see :func:`fixed_point_errors`. SpinQuant limits the step
+    to :math:`\|Q\|_1 \le 1/2`. The present rotation being X, it starts from X plus the step size times
+    the momentum V, whose components there are :math:`(V \mp X V^H X) / 2`.
 
     References
     ----------
@@ -120,13 +125,13 @@ def fixed_point_cayley(Q: np.ndarray, iterations: int = 5) -> np.ndarray:
            [ 1. ,  0.5]])
     """
     identity = np.eye(Q.shape[-1], dtype=Q.dtype)
-    R = identity + 2 * Q
+    R = identity + 2 * Q + normal
     for _ in range(iterations):
         R = identity + Q @ (identity + R)
     return R
 
 
-def fixed_point_errors(norm: float, iterations: int = 5) -> tuple[float, float]:
+def fixed_point_errors(norm: float, iterations: int = 5, normal: float = 0.0) -> tuple[float, float]:
     r"""Bound what :func:`fixed_point_cayley` is off by.
 
     Parameters
@@ -134,23 +139,31 @@ def fixed_point_errors(norm: float, iterations: int = 5) -> tuple[float, float]:
     norm : float
         The 2-norm of Q.
     iterations : int
+    normal : float
+        That of N.
 
     Returns
     -------
     error : float
-        :math:`\|R - C\| = 2 \|Q\|^{j+2} / \sqrt{1 + \|Q\|^2}`. It is attained.
+        A bound of :math:`\|R - C\|`, :math:`2 \|Q\|^{j+2} / \sqrt{1 + \|Q\|^2} + \|Q\|^j \|N\|`.
+        It is attained without N.
     orthogonality_error : float
         A bound of :math:`\|R^H R - I\|`.
 
     Notes
     -----
-    With :math:`p = j + 2`, :math:`(I - Q) R = I + Q - 2 Q^p`. An eigenvalue of :math:`R^H R - I` is
-    :math:`(|1 + i \theta - 2 (i \theta)^p|^2 - 1 - \theta^2) / (1 + \theta^2)`, and in its numerator
+    With a normal component, :math:`R = C + E` makes :math:`R^H R - I = C^H E + E^H C + E^H E`, which is
+    at most :math:`2 \|E\| + \|E\|^2`.
+
+    Without, and with :math:`p = j + 2`, :math:`(I - Q) R = I + Q - 2 Q^p`. An eigenvalue of
+    :math:`R^H R - I` is :math:`(|1 + i \theta - 2 (i \theta)^p|^2 - 1 - \theta^2) / (1 + \theta^2)`, and in its numerator
     :math:`4 \theta^{2p} - 4 \operatorname{Re} (1 - i \theta) (i \theta)^p` the real part is
     :math:`\pm \theta^p` where p is even, :math:`\pm \theta^{p+1}` where it is odd.
     """
     p = iterations + 2
-    error = 2 * norm**p / math.sqrt(1 + norm * norm)
+    error = 2 * norm**p / math.sqrt(1 + norm * norm) + norm**iterations * normal
+    if normal:
+        return error, 2 * error + error * error
     return error, 4 * (norm ** (p + p % 2) + norm ** (2 * p)) / (1 + norm * norm)
 
 

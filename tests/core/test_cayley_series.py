@@ -46,14 +46,36 @@ def test_the_terms_are_those_of_peft(terms, powers):
     assert_within(neumann_cayley(Q, terms), expected, 1e-15)
 
 
-@pytest.mark.parametrize("iterations", range(5))
+@pytest.mark.parametrize("iterations", range(6))
 def test_a_fixed_point_step_is_spinquants(iterations):
-    """Y <- X + t W (X + Y) / 2 from Y = X + t W X, for the rotation X."""
-    X, W, t = np.linalg.qr(sample((4, 4)))[0], skew((4, 4), norm=3), 0.2
-    Y = X + t * W @ X
+    """Y <- X + t W (X + Y) / 2 from Y = X + t V, for the rotation X and the momentum V."""
+    X, V, t = np.linalg.qr(sample((4, 4)))[0], sample((4, 4), seed=1), 0.2
+    W_hat = V @ X.T - X @ X.T @ V @ X.T / 2
+    W = W_hat - W_hat.T
+    Y = X + t * V
     for _ in range(iterations):
         Y = X + t * W @ ((X + Y) / 2)
-    assert_within(fixed_point_cayley(t * W / 2, iterations) @ X, Y, 1e-14)
+    normal = t * (V + X @ V.T @ X) / 2 @ X.T
+    assert_within(normal, normal.T, 1e-15)
+    assert_within(fixed_point_cayley(t * W / 2, iterations, normal) @ X, Y, 1e-14)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 5])
+def test_the_bounds_with_a_normal_component_hold_over_1e5_draws(iterations):
+    """Steps as long as SpinQuant takes them, the 1-norm of Q being 1/2 or less."""
+    found, bounds = np.zeros(2), np.zeros(2)
+    for seed, (n, norm) in enumerate([(2, 0.5), (3, 0.3), (4, 0.2), (5, 0.1), (6, 0.05)]):
+        Q = skew((20_000, n, n), seed=seed, norm=norm)
+        N = sample(Q.shape, seed=seed + 50)
+        N = N + H(N)
+        N *= 2 * norm / np.linalg.norm(N, 2, axis=(-2, -1), keepdims=True)
+        R = fixed_point_cayley(Q, iterations, N)
+        off = np.linalg.norm(R - exact(Q), 2, axis=(-2, -1)).max()
+        gram = np.linalg.norm(H(R) @ R - np.eye(n), 2, axis=(-2, -1)).max()
+        bounds = np.array(fixed_point_errors(norm, iterations, 2 * norm))
+        found = np.array([off, gram])
+        assert np.all(found <= bounds * (1 + 1e-9))
+        assert np.all(bounds <= 10 * found)
 
 
 @pytest.mark.parametrize("name, number", [("neumann", terms) for terms in (3, 4, 5, 6, 7, 8)]

@@ -59,6 +59,9 @@ def turned_coordinate(Q):
     return Q * np.where(np.arange(5) == 0, -np.sign(np.linalg.det(Q)), 1)
 
 
+OFT = np.array([[0.0, 0, 0], [-2, 0, 0], [-4, -6, 0]])
+B0 = np.tri(3, k=-1)
+
 # (exercise, wrong answer, words of the hint)
 WRONG = [
     ("1.1", 2, "same in both series"),
@@ -199,6 +202,19 @@ WRONG = [
     ("11.3", np.ones(3), "3 x 3"),
     ("11.3", POLAR, "a reflection"),
     ("11.3", -POLAR, "One is enough"),
+    ("12.1", -OFT, "inverse rotation"),
+    ("12.1", OFT / 2, "half of A"),
+    ("12.1", -OFT / 2, "Half and sign"),
+    ("12.1", OFT.T, "lower triangle"),
+    ("12.1", np.zeros((3, 3)), "mirrors which"),
+    ("12.1", [1, 2, 3], "3 x 3"),
+    ("12.2", 0.251, "count from the zeroth"),
+    ("12.2", 0.1, "3 or 4 terms"),
+    ("12.2", 1e-3, "fourth power"),
+    ("12.2", 0.1495, "orthogonality error"),
+    ("12.3", lambda f: np.allclose(f(B0) @ f(B0).T, np.eye(3)), "accepts the transposed"),
+    ("12.3", lambda f: False, "refuses core.cayley"),
+    ("12.3", lambda f: f(B0)[0, 1] < 0, "accepts the one without"),
 ]
 
 

@@ -49,6 +49,16 @@ NOTES = {
     ),
     "eps": ("the norm is divided by without its floor eps, or eps is added to it", None),
     "sequence": ("an answer is right alone, but is no right start for the next call", None),
+    "one norm": (
+        "all matrices of a stack are divided by one norm",
+        "HeavyBall issue 96: the batch is normalised as a whole",
+    ),
+    "norm floor": (
+        "a floor of the norm, or a number added to it, leaves small matrices small",
+        "Emerging-Optimizers issues 229 and 230; eps=1e-7 in torch.optim.Muon",
+    ),
+    "ill-conditioned": ("small singular values are lost, or the answer is not orthonormal", None),
+    "coefficients": ("one triple is used where there is one for each step", None),
     "eval": ("u and v move although no iteration was asked for", None),
     "unstable": ("inaccurate", "the textbook form in the precision of the question"),
     "1-norm above 2": (

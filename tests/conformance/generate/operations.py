@@ -5,7 +5,7 @@ A new family is an entry in PROGRAMS here, and a file in `families`.
 
 import numpy as np
 
-from . import maps, spectral
+from . import maps, nearest, spectral
 from .arithmetic import H, T, derivative, expm, plain
 from .truth import (
     Operation,
@@ -81,6 +81,10 @@ def expm_vjp(A, G):
 
 PROGRAMS = {
     "orthonormalize": (maps.orthonormalize, by_another_way(maps.orthonormalize_other)),
+    "polar": (nearest.polar, by_another_way(nearest.polar_other)),
+    "polar_vjp": (nearest.polar_vjp, vjp_by_differences(nearest.polar)),
+    "newton_schulz": (nearest.newton_schulz, by_another_way(nearest.newton_schulz_other)),
+    "newton_schulz_vjp": (nearest.newton_schulz_vjp, vjp_by_differences(nearest.newton_schulz)),
     "expm": (expm, by_another_way(expm)),
     "expm_frechet": (expm_frechet, jvp_by_differences(expm)),
     "expm_vjp": (expm_vjp, vjp_by_differences(expm)),

@@ -43,7 +43,7 @@ def matrices(question):
         yield values
         return
     for index in np.ndindex(values[0].shape[:-2]):
-        yield [value[index] for value in values]
+        yield [value[index] if isinstance(value, np.ndarray) else value for value in values]
 
 
 def restack(question, parts):
@@ -51,7 +51,7 @@ def restack(question, parts):
     shape = next(iter(question.arguments.values())).shape[:-2]
     if question.operation.startswith(("power", "spectral", "weight")):
         return parts[0]
-    last = list(question.arguments.values())[-1]
+    last = [value for value in question.arguments.values() if isinstance(value, np.ndarray)][-1]
     return tuple(
         np.array(part, dtype=object).reshape(*shape, *last.shape[-2:]) for part in zip(*parts)
     ) or (

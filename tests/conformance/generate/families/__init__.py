@@ -8,7 +8,9 @@ from . import (
     exponential,
     inverses,
     maps,
+    newton_schulz,
     orthonormalize,
+    polar,
     power_iteration,
     spectral_normalize,
     weight_norm,
@@ -23,6 +25,8 @@ FAMILIES = [
     spectral_normalize,
     weight_norm,
     orthonormalize,
+    polar,
+    newton_schulz,
 ]
 
 
