@@ -33,6 +33,7 @@ properties: .venv/installed-test  ## test what holds for all arguments on many m
 
 conformance-vectors: .venv/installed-conformance  ## compute the questions of orthonorm/conformance anew (15 minutes)
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.conformance.generate
+	OMP_NUM_THREADS=1 .venv/bin/python -m tests.equivalence.exact_answers
 
 endurance: .venv/installed  ## train for 200 000 steps and watch the memory (10 minutes)
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.endurance

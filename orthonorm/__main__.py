@@ -13,7 +13,7 @@ from numpy.linalg import LinAlgError
 from .checkpoints import CheckpointError, files, inspection, plain_weights, save
 from .conformance import ConformanceError, judge
 from .conformance.questions import DTYPES, as_lines, operations
-from .equivalence import recording, report, runs
+from .equivalence import report, sources
 
 LARGE_FILE = 20_000_000  # bytes; above it, examining takes long enough for a progress bar
 
@@ -38,9 +38,16 @@ def main(argv: list[str] | None = None) -> int:
         "equivalence", help="compare every answer with PyTorch's",
         description="Compare orthonorm's answers with PyTorch's: recorded ones, or those of the "
                     "PyTorch that is installed. Exit status 1 if one differs.")
-    equivalence.add_argument("--live", action="store_true",
-                             help="fresh random inputs, answered by the installed PyTorch")
-    equivalence.add_argument("--seed", type=seed, default=0, help="of the inputs for --live")
+    what = equivalence.add_mutually_exclusive_group()
+    what.add_argument("--live", action="store_true",
+                      help="fresh random inputs, answered by the installed PyTorch")
+    what.add_argument("--record", type=npz, metavar="FILE.npz",
+                      help="compare nothing, but write down the installed PyTorch's answers")
+    what.add_argument("--recording", type=npz, metavar="FILE.npz",
+                      help="compare with the answers that --record wrote, elsewhere perhaps")
+    equivalence.add_argument("--seed", type=seed, default=0,
+                             help="of the inputs for --live and --record")
+    equivalence.add_argument("--device", default="cpu", help="of PyTorch, for --live and --record")
     equivalence.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     equivalence.set_defaults(run=compare)
     inspector = commands.add_parser(
@@ -97,12 +104,11 @@ def add_conformance(commands: Any) -> None:
 
 def judge_program(options: argparse.Namespace) -> int:
     """Judge a program, print the report, and return the exit status."""
-    bar = _Bar("questions", after=1.0) if sys.stderr.isatty() else None
-    report = judge(options.program, options.operation, options.dtype, bar)
-    print(report)
+    verdicts = judge(options.program, options.operation, options.dtype, _bar("questions"))
+    print(verdicts)
     if options.json:
-        options.json.write_text(report.as_json())
-    return 0 if report.passed else 1
+        options.json.write_text(verdicts.as_json())
+    return 0 if verdicts.passed else 1
 
 
 def print_questions(options: argparse.Namespace) -> int:
@@ -119,29 +125,38 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def npz(text: str) -> Path:
+    """Read the name of a recording."""
+    if not text.endswith(".npz"):
+        raise ValueError
+    return Path(text)
+
+
 def compare(options: argparse.Namespace) -> int:
-    """Run the comparison, print the report, and return the exit status."""
-    _, digits, followed = runs.load()
-    if options.live:
-        from .equivalence.cases import all_cases
-        from .equivalence.libraries import PyTorch
-        from .equivalence.record import ask_pytorch
-        try:
-            pytorch = PyTorch()
-        except ImportError as error:
-            print(f"orthonorm: --live needs PyTorch ({error}): pip install torch", file=sys.stderr)
-            return 2
-        source = f"PyTorch {pytorch.version}, live, seed {options.seed}"
-        answers = {case.id: ask_pytorch(pytorch, case, options.seed) for case in all_cases()}
-        followed = {run.name: runs.ask_pytorch(pytorch, run, digits, options.seed)
-                    for run in runs.all_runs()}
-    else:
-        header, answers = recording.load()
-        source = f"PyTorch {header['pytorch']}, recorded"
-    rows = report.compare(answers) + runs.compare(followed, digits)
-    print(report.table(rows, source))
+    """Run the comparison, print the rows of the report as they are done, and return the exit status."""
+    try:
+        if options.record:
+            bar = _bar("cases and runs")
+            print(sources.record(options.record, options.seed, options.device, bar))
+            return 0
+        source = (sources.live(options.seed, options.device) if options.live
+                  else sources.from_file(options.recording) if options.recording
+                  else sources.recorded())
+    except ImportError as error:
+        print(f"orthonorm: --{'record' if options.record else 'live'} needs PyTorch ({error}): "
+              "pip install torch", file=sys.stderr)
+        return 2
+    except RuntimeError as error:  # PyTorch has no such device
+        print("orthonorm:", *str(error).split(), file=sys.stderr)
+        return 2
+    print(report.head(source.name), flush=True)
+    rows = []
+    for row in _above_a_bar(source.rows(), sources.number_of_rows(), "rows"):
+        print(report.line(row), flush=True)
+        rows.append(row)
+    print(report.tail(rows))
     if options.json:
-        options.json.write_text(report.as_json(rows, source))
+        options.json.write_text(report.as_json(rows, source.name))
     return 1 if any(row.failures for row in rows) else 0
 
 
@@ -168,6 +183,21 @@ def _with_progress_bar(tensors: Iterator[list[Any]], total: int) -> Iterator[lis
         bar(done, total)
 
 
+def _above_a_bar(items: Iterator[Any], total: int, what: str) -> Iterator[Any]:
+    """Yield items, with a bar on a terminal while the next one is made, but not while it is printed."""
+    bar = _bar(what)
+    for done, item in enumerate(items, 1):
+        if bar:
+            bar.clear()
+        yield item
+        if bar and done < total:
+            bar(done, total)
+
+
+def _bar(what: str) -> "_Bar | None":
+    return _Bar(what, after=1.0) if sys.stderr.isatty() else None
+
+
 class _Bar:
     """A bar on the standard error, gone when all is done.
 
@@ -185,8 +215,13 @@ class _Bar:
     def __call__(self, done: int, total: int) -> None:
         if time.monotonic() >= self.begin:
             bar = "#" * (30 * done // total)
-            end = f"\r{'':60}\r" if done == total else ""
-            print(f"\r[{bar:30}] {done}/{total} {self.what}{end}", end="", file=sys.stderr, flush=True)
+            print(f"\r[{bar:30}] {done}/{total} {self.what}", end="", file=sys.stderr, flush=True)
+            if done == total:
+                self.clear()
+
+    def clear(self) -> None:
+        """Take it from the screen."""
+        print(f"\r{'':60}\r", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -109,12 +109,19 @@ class Orthonorm:
 
 
 class PyTorch:
-    """PyTorch, which must be installed."""
+    """PyTorch, which must be installed, on one of its devices."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         import torch
         from torch.nn.utils import parametrizations, parametrize
         self._torch = torch
+        self._device = device
+        if device != "cpu":
+            try:
+                torch.empty(0, device=device)
+            except (AssertionError, RuntimeError) as error:
+                raise RuntimeError(f"PyTorch has no device {device!r} here: {error}") from error
+            torch.set_default_device(device)
         # It warns of its own cost, for kernels of even length.
         warnings.filterwarnings("ignore", message="Using padding='same'")
         self._parametrize = parametrize
@@ -125,7 +132,7 @@ class PyTorch:
         self.weight_norm = parametrizations.weight_norm
 
     def _tensor(self, array: Any) -> Any:
-        return self._torch.from_numpy(np.array(array, order="C"))
+        return self._torch.from_numpy(np.array(array, order="C")).to(self._device)
 
     def module(self, **arrays: Any) -> Any:
         """Make a module with the arrays as parameters."""
@@ -141,11 +148,11 @@ class PyTorch:
 
     def state(self, module: Any) -> dict[str, Any]:
         """Return the state dict as arrays."""
-        return {key: value.numpy().copy() for key, value in module.state_dict().items()}
+        return {key: value.numpy(force=True).copy() for key, value in module.state_dict().items()}
 
     def weight(self, module: Any) -> Any:
         """Read the weight once."""
-        return module.weight.detach().resolve_conj().numpy().copy()
+        return module.weight.numpy(force=True).copy()
 
     def layer(self, name: str, dtype: str, *arguments: Any, **options: Any) -> Any:
         """Make a layer of the nn package."""
@@ -171,9 +178,9 @@ class PyTorch:
         outputs = function()
         cotangents = [self._tensor(np.resize(cotangent, y.shape)) for y in outputs]
         self._torch.autograd.backward(outputs, cotangents)
-        gradients = {name: parameter.grad.resolve_conj().numpy().copy()
+        gradients = {name: parameter.grad.numpy(force=True).copy()
                      for name, parameter in module.named_parameters()}
-        return [y.detach().resolve_conj().numpy().copy() for y in outputs], gradients
+        return [y.numpy(force=True).copy() for y in outputs], gradients
 
     def assign(self, module: Any, value: Any) -> str:
         """Assign to the weight; return the name of the error that it raises, or ""."""
@@ -207,7 +214,7 @@ class PyTorch:
         value = loss(*args)
         value.backward()
         optimizer.step()
-        return value.detach().numpy().copy()
+        return value.numpy(force=True).copy()
 
     def gradients(self, module: Any, loss: Any) -> Any:
         """Return the gradient of a loss by every parameter, as the library has it."""

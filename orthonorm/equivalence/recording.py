@@ -4,10 +4,14 @@ The file holds one long array a dtype, and an index, JSON as bytes, that says wh
 of each case stands.
 """
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..checkpoints import CheckpointError
+from ..checkpoints import load as load_arrays
 
 PATH = Path(__file__).with_name("recorded.npz")
 
@@ -55,17 +59,38 @@ def load(path: Path = PATH) -> tuple[dict[str, Any], dict[str, Any]]:
     header : dict
     answers : dict
         As they were given to :func:`save`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is no recording, or would take far more memory than its size.
+    OSError
+        If it cannot be read.
     """
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    index = json.loads(arrays.pop("index").tobytes())
+    arrays = load_arrays(path)
+    try:
+        index = json.loads(arrays.pop("index").tobytes())
+        answers = _pick(index["answers"], arrays)
+        if _size(answers) > sum(array.nbytes for array in arrays.values()):
+            raise ValueError("arrays overlap")
+        return dict(index["header"]), answers
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: no recording: {type(error).__name__}: {text}") from error
 
-    def pick(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: pick(child) for key, child in node.items()}
-        if isinstance(node, str):
-            return node
-        dtype, offset, shape = node
-        return arrays[dtype][offset:offset + int(np.prod(shape))].reshape(shape)
 
-    return index["header"], pick(index["answers"])
+def _pick(node: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(node, dict):
+        return {key: _pick(child, arrays) for key, child in node.items()}
+    if isinstance(node, str):
+        return node
+    dtype, offset, shape = node
+    if min([offset, *shape]) < 0:
+        raise ValueError(f"negative numbers in {node}")
+    return arrays[dtype][offset:offset + math.prod(shape)].reshape(shape)
+
+
+def _size(node: Any) -> int:
+    if isinstance(node, dict):
+        return sum(map(_size, node.values()))
+    return 0 if isinstance(node, str) else int(node.nbytes)

@@ -1,7 +1,7 @@
 """The comparison of orthonorm's answers with PyTorch's, and the table it prints."""
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,11 @@ TOLERANCES = {"float32": (1.3e-6, 1e-5), "complex64": (1.3e-6, 1e-5),
 GRADIENT_TOLERANCES = {**TOLERANCES, "float64": (1e-10, 1e-10), "complex128": (1e-10, 1e-10)}
 
 
+HEAD = ("family", "dtype", "cases", "worst abs", "worst rel", "PyTorch-exact", "ours-exact", "",
+        "worst case")
+FORMAT = "{:30}  {:10}  {:>5}  {:>9}  {:>9}  {:>13}  {:>10}  {:5}  {}"
+
+
 @dataclass
 class Row:
     """One line of the report: a family in one dtype.
@@ -30,13 +35,14 @@ class Row:
     worst : str
         The case and array with the worst relative difference.
     pytorch_error, our_error : float or None
-        In single precision, the worst distance of each library's answers from the double-precision
-        answer, relative to the largest entry.
+        The worst distance of each library's answers from the exact answer, relative to the largest
+        entry; None where that is not known. In single precision PyTorch's double-precision answer
+        counts as exact.
     failures : list of str
         What differed by more than the tolerance.
     pytorch_off : list of str
-        What differed too, but only because PyTorch's single-precision answer is off: ours is within
-        the tolerance of the double-precision answer, and nearer to it.
+        What differed too, but only because PyTorch's answer is off: ours is within the tolerance of the
+        exact answer, and nearer to it.
     """
 
     family: str
@@ -66,35 +72,56 @@ def compare(recorded: dict[str, Any], cases: Iterable[Case] | None = None) -> li
     -------
     list of Row
     """
-    rows: dict[tuple[str, str], Row] = {}
-    library = Orthonorm()
+    return list(compare_each(lambda case: recorded.get(case.id), cases))
+
+
+def compare_each(asked: Callable[[Case], Any], cases: Iterable[Case] | None = None) -> Iterator[Row]:
+    """Do what :func:`compare` does, one row after the other.
+
+    Parameters
+    ----------
+    asked : callable
+        Returns what :func:`.record.ask_pytorch` returned for a case, or None.
+    cases : iterable of Case, optional
+
+    Yields
+    ------
+    Row
+    """
+    groups: dict[tuple[str, str], list[Case]] = {}
     for case in all_cases() if cases is None else cases:
-        row = rows.setdefault((case.family, case.dtype), Row(case.family, case.dtype))
-        row.cases += 1
-        if case.id not in recorded:
-            row.failures.append(f"{case.name}: not in the recording")
-            continue
-        theirs = recorded[case.id]
-        try:
-            ours = getattr(programs, case.program)(library, theirs["inputs"], **case.options)
-        except Exception as error:
-            row.failures.append(f"{case.name}: {type(error).__name__}: {error}")
-            continue
-        if ours.keys() != theirs["answers"].keys():
-            row.failures.append(f"{case.name}: answers {sorted(ours.keys())} instead of "
-                                f"{sorted(theirs['answers'].keys())}")
-            continue
-        for name in case.only or ours:
-            exact = theirs.get("exact", {}).get(name)
-            _compare_one(row, f"{case.name}: {name}", name.startswith("grad"), ours[name],
-                         theirs["answers"][name], exact)
-    return list(rows.values())
+        groups.setdefault((case.family, case.dtype), []).append(case)
+    for (family, dtype), group in groups.items():
+        row = Row(family, dtype)
+        for case in group:
+            row.cases += 1
+            _compare_case(row, case, asked(case))
+        yield row
+
+
+def _compare_case(row: Row, case: Case, theirs: Any) -> None:
+    if theirs is None:
+        row.failures.append(f"{case.name}: not in the recording")
+        return
+    try:
+        ours = getattr(programs, case.program)(Orthonorm(), theirs["inputs"], **case.options)
+    except Exception as error:
+        row.failures.append(f"{case.name}: {type(error).__name__}: {error}")
+        return
+    if ours.keys() != theirs["answers"].keys():
+        row.failures.append(f"{case.name}: answers {sorted(ours.keys())} instead of "
+                            f"{sorted(theirs['answers'].keys())}")
+        return
+    for name in case.only or ours:
+        exact = theirs.get("exact", {}).get(name)
+        _compare_one(row, f"{case.name}: {name}", name.startswith("grad"), ours[name],
+                     theirs["answers"][name], exact)
 
 
 def _compare_one(row: Row, name: str, gradient: bool, ours: Any, theirs: Any, exact: Any) -> None:
     row.arrays += 1
-    if isinstance(theirs, str):
-        if ours != theirs:
+    if isinstance(theirs, str) or isinstance(ours, str):
+        if not isinstance(theirs, str) or not isinstance(ours, str) or ours != theirs:
             row.failures.append(f"{name}: {ours!r} instead of {theirs!r}")
         return
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
@@ -140,21 +167,24 @@ def table(rows: list[Row], source: str) -> str:
     -------
     str
     """
-    head = ("family", "dtype", "cases", "worst abs", "worst rel", "PyTorch-exact", "ours-exact", "",
-            "worst case")
-    lines = [head] + [
-        (row.family, row.dtype, str(row.cases), f"{row.absolute:.1e}", f"{row.relative:.1e}",
-         _error(row.pytorch_error), _error(row.our_error), _verdict(row), row.worst)
-        for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    text = [f"orthonorm against {source}", ""]
-    for line in lines:
-        left, numbers, end = line[:2], line[2:7], line[7:]
-        cells = [cell.ljust(width) for cell, width in zip(left, widths)]
-        cells += [cell.rjust(width) for cell, width in zip(numbers, widths[2:])]
-        cells += [cell.ljust(width) for cell, width in zip(end, widths[7:])]
-        text.append("  ".join(cells).rstrip())
-    text.append("")
+    return "\n".join([head(source), *map(line, rows), tail(rows)])
+
+
+def head(source: str) -> str:
+    """Return the first lines of the report."""
+    return f"orthonorm against {source}\n\n{FORMAT.format(*HEAD)}"
+
+
+def line(row: Row) -> str:
+    """Return one line of the table."""
+    return FORMAT.format(
+        row.family, row.dtype, row.cases, f"{row.absolute:.1e}", f"{row.relative:.1e}",
+        _error(row.pytorch_error), _error(row.our_error), _verdict(row), row.worst).rstrip()
+
+
+def tail(rows: list[Row]) -> str:
+    """Return what stands below the table: what failed, and the summary."""
+    text = [""]
     failures = [f"{row.family} {row.dtype}: {failure}" for row in rows for failure in row.failures]
     text += [f"* PyTorch is off, {row.family} {row.dtype}: {found}"
              for row in rows for found in row.pytorch_off]

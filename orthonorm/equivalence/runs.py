@@ -1,7 +1,7 @@
 """Whole training runs compared with PyTorch's, step by step: loss, every parameter, every buffer."""
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,23 +140,43 @@ def compare(recorded: dict[str, Any], digits: Arrays, runs: Iterable[Run] | None
     -------
     list of Row
     """
-    library, rows = Orthonorm(), []
+    return list(compare_each(lambda run: recorded.get(run.name), digits, runs))
+
+
+def compare_each(asked: Callable[[Run], Any], digits: Arrays,
+                 runs: Iterable[Run] | None = None) -> Iterator[Row]:
+    """Do what :func:`compare` does, one row after the other.
+
+    Parameters
+    ----------
+    asked : callable
+        Returns what :func:`ask_pytorch` returned for a run, or None.
+    digits : dict
+    runs : iterable of Run, optional
+
+    Yields
+    ------
+    Row
+    """
     for run in all_runs() if runs is None else runs:
+        theirs = asked(run)
         for dtype in DTYPES:
             row = Row(run.name, dtype, cases=1)
-            rows.append(row)
-            if run.name not in recorded:
-                row.failures.append("not in the recording")
-                continue
-            theirs = recorded[run.name]
-            try:
-                _, ours = follow(library, run, dtype, digits, theirs["inputs"], theirs["start"])
-            except Exception as error:
-                row.failures.append(f"{type(error).__name__}: {error}")
-                continue
-            exact = theirs["float64"] if dtype == "float32" else None
-            compare_paths(row, ours, theirs[dtype], exact, run.tolerance)
-    return rows
+            _compare_one(row, run, theirs, digits)
+            yield row
+
+
+def _compare_one(row: Row, run: Run, theirs: Any, digits: Arrays) -> None:
+    if theirs is None:
+        row.failures.append("not in the recording")
+        return
+    try:
+        _, ours = follow(Orthonorm(), run, row.dtype, digits, theirs["inputs"], theirs["start"])
+    except Exception as error:
+        row.failures.append(f"{type(error).__name__}: {error}")
+        return
+    exact = theirs["float64"] if row.dtype == "float32" else None
+    compare_paths(row, ours, theirs[row.dtype], exact, run.tolerance)
 
 
 def compare_paths(row: Row, ours: Arrays, theirs: Arrays, exact: Arrays | None,
@@ -223,22 +243,8 @@ def save(path: Path, header: dict[str, Any], digits: Arrays, recorded: dict[str,
     digits : dict
     recorded : dict
         As :func:`compare` takes it.
-
-    Notes
-    -----
-    Of a double-precision path the file holds the differences, from step to step, of the numbers'
-    bit patterns; of the single-precision path, which stays near, how many of its units in the last
-    place it is away. Both are small integers, whose upper bytes compress well if kept together.
     """
-    packed = {}
-    for name, answers in recorded.items():
-        exact, single = answers["float64"], answers["float32"]
-        packed[name] = answers | {
-            "float64": {key: planes(np.diff(x.view(np.int64), axis=0, prepend=start_bits(answers, key)))
-                        for key, x in exact.items()},
-            "float32": {key: planes(x.view(np.int32) - single_bits(exact[key]))
-                        for key, x in single.items()}}
-    recording.save(path, header, {"digits": digits, "runs": packed})
+    recording.save(path, header, {"digits": digits, "runs": pack(recorded)})
 
 
 def load(path: Path = PATH) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
@@ -254,13 +260,57 @@ def load(path: Path = PATH) -> tuple[dict[str, Any], Arrays, dict[str, Any]]:
         As they were given to :func:`save`.
     """
     header, answers = recording.load(path)
-    for run in answers["runs"].values():
+    return header, answers["digits"], unpack(answers["runs"])
+
+
+def pack(recorded: dict[str, Any]) -> dict[str, Any]:
+    """Return runs in a form that compresses well.
+
+    Parameters
+    ----------
+    recorded : dict
+        As :func:`compare` takes it.
+
+    Returns
+    -------
+    dict
+        For :func:`unpack`.
+
+    Notes
+    -----
+    Of a double-precision path the file holds the differences, from step to step, of the numbers'
+    bit patterns; of the single-precision path, which stays near, how many of its units in the last
+    place it is away. Both are small integers, whose upper bytes compress well if kept together.
+    """
+    packed = {}
+    for name, answers in recorded.items():
+        exact, single = answers["float64"], answers["float32"]
+        packed[name] = answers | {
+            "float64": {key: planes(np.diff(x.view(np.int64), axis=0, prepend=start_bits(answers, key)))
+                        for key, x in exact.items()},
+            "float32": {key: planes(x.view(np.int32) - single_bits(exact[key]))
+                        for key, x in single.items()}}
+    return packed
+
+
+def unpack(packed: dict[str, Any]) -> dict[str, Any]:
+    """Return the runs that :func:`pack` was given.
+
+    Parameters
+    ----------
+    packed : dict
+
+    Returns
+    -------
+    dict
+    """
+    for run in packed.values():
         run["float64"] = {
             key: (start_bits(run, key) + np.cumsum(integers(x), axis=0)).view(np.float64)
             for key, x in run["float64"].items()}
         run["float32"] = {key: (integers(x) + single_bits(run["float64"][key])).view(np.float32)
                           for key, x in run["float32"].items()}
-    return header, answers["digits"], answers["runs"]
+    return packed
 
 
 def start_bits(run: dict[str, Any], key: str) -> Any:
