@@ -156,9 +156,9 @@ def fixed_point_errors(norm: float, iterations: int = 5, normal: float = 0.0) ->
     at most :math:`2 \|E\| + \|E\|^2`.
 
     Without, and with :math:`p = j + 2`, :math:`(I - Q) R = I + Q - 2 Q^p`. An eigenvalue of
-    :math:`R^H R - I` is :math:`(|1 + i \theta - 2 (i \theta)^p|^2 - 1 - \theta^2) / (1 + \theta^2)`, and in its numerator
-    :math:`4 \theta^{2p} - 4 \operatorname{Re} (1 - i \theta) (i \theta)^p` the real part is
-    :math:`\pm \theta^p` where p is even, :math:`\pm \theta^{p+1}` where it is odd.
+    :math:`R^H R - I` is :math:`(|1 + i \theta - 2 (i \theta)^p|^2 - 1 - \theta^2) / (1 + \theta^2)`. In
+    its numerator :math:`4 \theta^{2p} - 4 \operatorname{Re} (1 - i \theta) (i \theta)^p` the real part
+    is :math:`\pm \theta^p` where p is even, :math:`\pm \theta^{p+1}` where it is odd.
     """
     p = iterations + 2
     error = 2 * norm**p / math.sqrt(1 + norm * norm) + norm**iterations * normal
