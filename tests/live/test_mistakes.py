@@ -9,7 +9,7 @@ from orthonorm.nn.utils.parametrizations import orthogonal, spectral_norm, weigh
 
 TENSORS = {
     "plain": torch.ones(2, 2), "requires_grad": torch.ones(2, 2, requires_grad=True),
-    "bfloat16": torch.ones(2, 2, dtype=torch.bfloat16), "Parameter": torch.nn.Parameter(torch.ones(2, 2)),
+    "bfloat16": torch.ones(2, 2, dtype=torch.bfloat16), "Parameter": torch.nn.Parameter(torch.ones(2)),
 }
 every = pytest.mark.parametrize("tensor", TENSORS.values(), ids=TENSORS)
 refused = pytest.mark.parametrize("tensor", list(TENSORS.values())[1:], ids=list(TENSORS)[1:])
@@ -24,7 +24,7 @@ def test_modules(register):
 
 
 @every
-@pytest.mark.parametrize("call", [lambda x: nn.Linear(2, 2)(x), lambda x: nn.Tanh()(x), functional.relu])
+@pytest.mark.parametrize("call", [nn.Linear(2, 2), nn.Tanh(), functional.relu])
 def test_tensors_for_layers(call, tensor):
     with pytest.raises(TypeError, match=r"got a torch.\w+: pass tensor.detach\(\).cpu\(\).numpy\(\)"):
         call(tensor)
@@ -33,7 +33,7 @@ def test_tensors_for_layers(call, tensor):
 @refused
 @pytest.mark.parametrize("call", [core.cayley, gradients.matrix_exp, nn.Parameter])
 def test_tensors_that_are_no_arrays(call, tensor):
-    with pytest.raises(TypeError, match=r"x.detach\(\).cpu\(\).numpy\(\), after .float\(\) if it is bfl"):
+    with pytest.raises(TypeError, match=r"x.detach\(\).cpu\(\).numpy\(\), after .float"):
         call(tensor)
 
 

@@ -1,0 +1,21 @@
+"""``python -m tests.live.differential SEQUENCES [SEED]``: run random programs, and report."""
+import sys
+import warnings
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from .machine import Differential
+
+
+def main(sequences, seed_):
+    warnings.simplefilter("ignore")
+    run = seed(seed_)(run_state_machine_as_test)
+    run(Differential, settings=settings(
+        max_examples=sequences, stateful_step_count=14, deadline=None, database=None,
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink], print_blob=False))
+    print(f"{sequences} random programs, seed {seed_}: no difference that is not on the list")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
