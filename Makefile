@@ -29,7 +29,7 @@ mutation: .venv/installed-mutation  ## break core, gradients and nn/utils in 400
 	.venv/bin/python -m tests.mutation 0 $(MUTANTS)
 
 properties: .venv/installed-test  ## test what holds for all arguments on many more of them (15 minutes)
-	EXAMPLES=2000 .venv/bin/python -m pytest -q -n auto tests/properties
+	EXAMPLES=2000 FAULT_STEP=1 .venv/bin/python -m pytest -q -n auto tests/properties tests/test_faults.py
 
 conformance-vectors: .venv/installed-conformance  ## compute the questions of orthonorm/conformance anew (15 minutes)
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.conformance.generate

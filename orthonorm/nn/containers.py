@@ -27,6 +27,7 @@ class _Numbered(Module):
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._name(index), module)
 
+    @undone_if_it_raises
     def __delitem__(self, index: int | slice) -> None:
         names = self._names()
         for name in names[index] if isinstance(index, slice) else [self._name(index)]:
@@ -50,6 +51,7 @@ class _Numbered(Module):
             self.append(module)
         return self
 
+    @undone_if_it_raises
     def _insert(self, index: int, module: Module) -> None:
         if not -len(self) <= as_int("index", index) <= len(self):
             raise IndexError(f"index {index} is out of range")

@@ -85,8 +85,11 @@ class Module(Hooked, Stateful):
             kind = "parameters" if isinstance(value, Parameter) else "module"
             raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
         if isinstance(value, Parameter):
+            _check_name(name, "parameter")
+            if hasattr(type(self), name):
+                raise KeyError(f"attribute '{name}' already exists")
             self._forget(name, but="_parameters")
-            self.register_parameter(name, value)
+            self._parameters[name] = value
         elif name in self.__dict__.get("_parameters", ()):
             parameter = self._parameters[name]
             if parameter is not None and value is parameter._data:
@@ -143,12 +146,7 @@ class Module(Hooked, Stateful):
             self.__dict__[registry].pop(name, None)
 
     def _check_new_name(self, name: str, kind: str, registry: dict) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
-        if "." in name:
-            raise KeyError(f'{kind} name can\'t contain ".", got "{name}"')
-        if name == "":
-            raise KeyError(f'{kind} name can\'t be empty string ""')
+        _check_name(name, kind)
         if hasattr(self, name) and name not in registry:
             raise KeyError(f"attribute '{name}' already exists")
         self._check_not_substituted(name)
@@ -272,6 +270,15 @@ class Module(Hooked, Stateful):
             return f"{type(self).__name__}({extra})"
         lines = extra.split("\n") if extra else []
         return "\n  ".join([f"{type(self).__name__}(", *lines, *children]) + "\n)"
+
+
+def _check_name(name: str, kind: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
+    if "." in name:
+        raise KeyError(f'{kind} name can\'t contain ".", got "{name}"')
+    if name == "":
+        raise KeyError(f'{kind} name can\'t be empty string ""')
 
 
 def _as_buffer(name: str, value: Any, tracers: bool = False) -> Any:

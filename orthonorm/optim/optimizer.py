@@ -169,9 +169,21 @@ class Optimizer:
                                    "a new optimizer is needed")
             moved = self._update(x, _reals(gradient), state, groups[parameter])
             moves.append((parameter, state, moved))
-        for parameter, state, moved in moves:
-            self.state[parameter] = state
-            parameter.data = _shaped_like(parameter, moved)
+        self._move([(parameter, state, _shaped_like(parameter, moved))
+                    for parameter, state, moved in moves])
+
+    def _move(self, moves: list[tuple[Parameter, dict[str, Any], np.ndarray]]) -> None:
+        """Store all new states and values, or where that is interrupted none."""
+        values, states = [parameter._data for parameter, _, _ in moves], {**self.state}
+        try:
+            for parameter, state, moved in moves:
+                self.state[parameter] = state
+                parameter.data = moved
+        except BaseException:
+            for (parameter, _, _), value in zip(moves, values):
+                parameter._hold(value)
+            self.state = states
+            raise
 
     def _matched(self, grads: Mapping[str, Any]) -> list[tuple[str, Parameter, Any]]:
         """Return the name, parameter and gradient of each gradient that there is; or raise."""

@@ -1,4 +1,5 @@
 """The leading singular vectors that spectral normalisation carries along."""
+import operator
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ from ....core.spectral import ZeroEstimate
 from ....gradients import stop_gradient
 from ...functional.arrays import as_int
 from ...module import Module
+from ...parameter import scope
 
 ITERATIONS_AT_THE_START = 15  # as in PyTorch
+BOTH = operator.itemgetter("_u", "_v")
 TOLERANCE = 0.01  # of a norm of 1: one of vectors that were kept in bfloat16 is off by 0.004
 
 
@@ -55,7 +58,7 @@ class SingularVectors(Module):
 
     def _normalized(self, W: Any) -> Any:
         """Divide by the estimate, after the iterations of training mode."""
-        value, u, v = map(stop_gradient, (W, self._u, self._v))
+        value, u, v = map(stop_gradient, (W, *self._vectors()))
         if self.training:
             u, v = self._iterate(value, u, v, self.n_power_iterations)
         elif not (is_unit(u) and is_unit(v)):
@@ -66,8 +69,21 @@ class SingularVectors(Module):
             u, v = self._found(value, rng=0)
             weight = self._divide(W, u, v)
         if self.training:
-            self._u, self._v = u, v
+            self._keep(u, v)
         return weight
+
+    def _vectors(self) -> tuple[Any, Any]:
+        # Both at once, as they are kept: another thread may move them in between.
+        return (self._u, self._v) if self._substituted() else BOTH(self._buffers)
+
+    def _keep(self, u: Any, v: Any) -> None:
+        if self._substituted():
+            self._u, self._v = u, v
+        else:
+            self._buffers.update(_u=u, _v=v)
+
+    def _substituted(self) -> bool:
+        return (self, "_u") in scope.substitutes or (self, "_v") in scope.substitutes
 
     def right_inverse(self, value: Any) -> Any:
         return check_finite(value, "the weight")
