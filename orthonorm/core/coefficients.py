@@ -101,23 +101,27 @@ def newton_schulz_coefficients(name: str) -> np.ndarray:
     Notes
     -----
     Definition: the published numbers; ``tests/core/test_newton_schulz.py`` measures where each leads.
-    Sources and dates are in ``PUBLISHED`` of :mod:`orthonorm.core.coefficients`:
+    Sources and dates are in ``PUBLISHED`` of :mod:`orthonorm.core.coefficients`. The gains are the
+    smallest and the largest of singular values from 0.01 to 1, and, the smallest, from 0.001:
 
-    =====================  =====  ============================================================
-    name                   steps  who
-    =====================  =====  ============================================================
-    classical              any    Kovarik 1970, Bjorck and Bowie 1971: converges, slowly
-    jordan                 any    Jordan 2024; the default of PyTorch 2.13 and of optax
-    cesista                5      Cesista, You and Jordan 2025; "quintic" in Emerging-Optimizers,
-                                  "dion" in optax
-    you                    6      You 2025; modula
-    polar_express          8      Amsel, Persson, Musco and Gower 2025
-    polar_express_safe     8      the same, as their program divides them: by 1.01, its third and
-                                  its fifth power, except for the last
-    cans                   5      Grishina, Smirnov and Rakhuba 2025
-    cesista_eight          8      Cesista 2025
-    pytorch_polar_express  10     PyTorch after 2.13
-    =====================  =====  ============================================================
+    =====================  =====  ==============  ======  ===========================================
+    name                   steps  gains           0.001   who
+    =====================  =====  ==============  ======  ===========================================
+    classical              any    0.228 to 1.000  0.023   Kovarik 1970, Bjorck and Bowie 1971
+    jordan                 any    0.682 to 1.134  0.471   Jordan 2024; PyTorch 2.13, optax
+    cesista                5      0.978 to 1.032  0.475   Cesista, You and Jordan 2025; "quintic" in
+                                                          Emerging-Optimizers, "dion" in optax
+    you                    6      0.996 to 0.999  0.866   You 2025; modula
+    polar_express          8      1.000 to 1.000  1.000   Amsel, Persson, Musco and Gower 2025
+    polar_express_safe     8      1.000 to 1.000  1.000   the same, divided by 1.01, its third and
+                                                          fifth power, but for the last, against
+                                                          rounding
+    cans                   5      0.884 to 1.120  0.884   Grishina, Smirnov and Rakhuba 2025
+    cesista_eight          8      0.999 to 1.000  0.999   Cesista 2025
+    pytorch_polar_express  10     1.000 to 1.000  1.000   PyTorch after 2.13
+    =====================  =====  ==============  ======  ===========================================
+
+    (Of any number of steps, after five.)
 
     Five packages call five different lists "polar_express". The paper's list is `polar_express`, its
     program's and Emerging-Optimizers' `polar_express_safe` (there rounded to four places), Dao-AILab's

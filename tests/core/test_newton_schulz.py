@@ -1,3 +1,5 @@
+import re
+
 import mpmath
 import numpy as np
 import pytest
@@ -332,3 +334,10 @@ def test_other_errors():
                   (0.1, 1, 0, 0.9)]:
         with pytest.raises(ValueError, match=r"^lower must be in \(0, 1\], steps >= 0, cushion in"):
             minimax_coefficients(*wrong)
+
+
+def test_the_table_in_the_docstring_is_that_of_the_bounds():
+    row = re.compile(r"^    (\w+) +(?:any|\d+) +([\d.]+) to ([\d.]+) +([\d.]+) ", re.M)
+    rows = {name: tuple(map(float, gains))
+            for name, *gains in row.findall(newton_schulz_coefficients.__doc__)}
+    assert rows == {name: (*gains, from_001) for name, (_, (from_001, _), gains) in BOUNDS.items()}
