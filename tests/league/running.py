@@ -15,7 +15,7 @@ RESULTS = HERE / "results"
 VECTORS = ROOT / "orthonorm" / "conformance" / "vectors"
 MINUTES = 10  # for one package
 VARIABLES = os.environ | {
-    "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "DEV": "PYTHON"}
+    "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "DEV": "CPU"}
 COMPILED = {"torch": "torch-householder==1.0.1"}  # against the torch that is installed
 
 

@@ -1,10 +1,6 @@
-"""tinygrad: Tensor.newton_schulz, and the polar factor from Tensor.svd."""
-
-import os
-
-os.environ["DEV"] = "PYTHON"
-import numpy as np  # noqa: E402
-from tinygrad import Tensor  # noqa: E402
+"""tinygrad: Tensor.newton_schulz, and the polar factor from Tensor.svd; its CPU device needs clang."""
+import numpy as np
+from tinygrad import Tensor
 
 
 def newton_schulz(A, coefficients, steps):
@@ -15,7 +11,7 @@ def newton_schulz(A, coefficients, steps):
 
 
 def polar(A):
-    if np.iscomplexobj(A):
-        raise NotImplementedError("real matrices")
+    if np.iscomplexobj(A) or min(A.shape[-2:]) > 1:
+        raise NotImplementedError("real matrices of one column or row: others are compiled for minutes")
     U, _, Vh = Tensor(A).svd(full_matrices=False)
     return (U @ Vh).numpy()
