@@ -211,12 +211,12 @@ def sum_of_squares(A: np.ndarray) -> np.ndarray:
         return np.vecdot(entries, entries).real
 
 
-def add_to_diagonal(A: np.ndarray, x: float) -> None:
-    """Add a number to the diagonal of each matrix of a stack, in place.
+def add_to_diagonal(A: np.ndarray, x: Any) -> None:
+    """Add numbers to the diagonal of each matrix of a stack, in place.
 
     Parameters
     ----------
     A : ndarray, shape (..., k, k)
-    x : float
+    x : float or ndarray, shape (..., k)
     """
     np.einsum("...ii->...i", A)[...] += x

@@ -60,23 +60,27 @@ class CompactWY:
         if n == k:
             identity = np.eye(n, dtype=self.V.dtype)
             return self.multiply_from_right(np.broadcast_to(identity, self.V.shape))
-        Q = self.V @ (self.T @ H(-self.V[..., :k, :]))
-        add_to_diagonal(Q[..., :k, :], 1)
-        Q *= self.signs[..., None, :]
+        # The signs are multiplied to the small matrix.
+        Q = self.V @ (self.T @ H(-self.V[..., :k, :]) * self.signs[..., None, :])
+        add_to_diagonal(Q[..., :k, :], self.signs)
         return Q
 
     def __matmul__(self, Z: np.ndarray) -> np.ndarray:
         """Multiply by `Z`, of shape (..., n, m)."""
-        Z = Z.copy()
-        Z[..., :self.V.shape[-1], :] *= self.signs[..., None]
-        Z -= self.V @ (self.T @ (H(self.V) @ Z))
-        return Z
+        k = self.V.shape[-1]
+        top, rest = Z[..., :k, :] * self.signs[..., None], Z[..., k:, :]
+        inner = H(self.V[..., :k, :]) @ top + H(self.V[..., k:, :]) @ rest
+        product = self.V @ (self.T @ -inner)
+        product[..., :k, :] += top
+        product[..., k:, :] += rest
+        return product
 
     def adjoint_matmul(self, Z: np.ndarray) -> np.ndarray:
         """Multiply the conjugate transpose by `Z`, of shape (..., n, m)."""
-        Z = Z - self.V @ (H(self.T) @ (H(self.V) @ Z))
-        Z[..., :self.V.shape[-1], :] *= self.signs[..., None]
-        return Z
+        product = self.V @ (H(-self.T) @ (H(self.V) @ Z))
+        product += Z
+        product[..., :self.V.shape[-1], :] *= self.signs[..., None]
+        return product
 
     def multiply_from_right(self, Z: np.ndarray) -> np.ndarray:
         """Multiply `Z`, of shape (..., m, n), by this product of n = k.

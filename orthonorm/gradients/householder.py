@@ -128,13 +128,18 @@ def _householder_adjoint(Q, X, product, Qbar, base=None):
         A = V @ mT(T)
         KA = K @ A
         return tril(V @ tril(mT(A) @ KA, -1) - KA, -1)
-    G = (Qbar if base is None else mT(base) @ Qbar) * d
+    # Instead of G = Qbar diag(d), the small matrices beside it are multiplied by the signs.
+    Qbar = Qbar if base is None else mT(base) @ Qbar
     W = T @ mT(V[..., :k, :])
-    R = mT(T) @ (mT(V) @ G)
+    R = mT(T) @ (mT(V) @ Qbar * d)
     C = half(R @ mT(W))
-    Vbar = V @ (C + mT(C)) - G @ mT(W)
-    top = Vbar[..., :k, :] - mT(R)
-    return tril(top if n == k else rows(top, Vbar[..., k:, :]), -1)
+    Vbar = V @ (C + mT(C))
+    Vbar -= Qbar @ mT(W * d)
+    if isbox(Vbar):
+        Vbar = rows(Vbar[..., :k, :] - mT(R), Vbar[..., k:, :])
+    else:
+        Vbar[..., :k, :] -= mT(R)
+    return tril(Vbar, -1)
 
 
 def _householder_tangent(Q, X, product, dX):
