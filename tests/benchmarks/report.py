@@ -217,7 +217,7 @@ def growth_lines(growth: Record | None) -> list[str]:
 
 
 # ---------------------------------------------------------------------------------------------------
-# The README's table
+# The table of tests/benchmarks/README.rst
 # ---------------------------------------------------------------------------------------------------
 
 def readme_table(results: Record) -> str:
