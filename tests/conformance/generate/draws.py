@@ -50,6 +50,13 @@ def matrix(name, shape, dtype, scale=1.0):
     return normal(name, shape, dtype, scale / math.sqrt(max(1, *shape[-2:])))
 
 
+def direction(name, shape, dtype, scale=1.0):
+    """Draw a gradient or a direction: of 1/64ths of a power of two, whose decimals are short."""
+    unit = 2.0 ** math.floor(math.log2(scale) - 6)
+    X = normal(name, shape, np.result_type(dtype, np.float64).name, scale / unit)
+    return (np.round(X) * unit).astype(dtype)
+
+
 def unit(name, size, dtype):
     """Draw a vector of length 1 to rounding."""
     x = normal(name, size, np.result_type(dtype, np.float64).name)
@@ -109,6 +116,11 @@ def scaled_to(question, norm, A):
         arguments[name] = (B * ((norm - share) / len(others) / norm1(B))).astype(B.dtype)
     flags = [flag for flag in question.flags if flag not in LARGE]
     return dataclasses.replace(question, arguments=arguments, flags=flags)
+
+
+def few_or_all(dtype, shapes):
+    """Return names and shapes: all in two of the four dtypes, the first in the others."""
+    return [*shapes.items()][:None if dtype in ("float32", "complex128") else 1]
 
 
 def scale_name(scale):

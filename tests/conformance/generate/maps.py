@@ -163,7 +163,7 @@ def unitary_householder_vjp(X, G):
     n, k = plain(X).shape
     x = diagonal(X)
     size = norm(x, ())
-    d = x / size
+    d = rounded(x / size)
     dbar = total(conj(reflectors(X)) * G, -2)
     xbar = (dbar - d * real(conj(d) * dbar)) / size
     return reflectors_vjp(X, G * conj(d)) + eye(n, k, like=X) * xbar

@@ -49,6 +49,7 @@ NOTES = {
     ),
     "eps": ("the norm is divided by without its floor eps, or eps is added to it", None),
     "sequence": ("an answer is right alone, but is no right start for the next call", None),
+    "eval": ("u and v move although no iteration was asked for", None),
     "one norm": (
         "all matrices of a stack are divided by one norm",
         "HeavyBall issue 96: the batch is normalised as a whole",
@@ -59,7 +60,6 @@ NOTES = {
     ),
     "ill-conditioned": ("small singular values are lost, or the answer is not orthonormal", None),
     "coefficients": ("one triple is used where there is one for each step", None),
-    "eval": ("u and v move although no iteration was asked for", None),
     "unstable": ("inaccurate", "the textbook form in the precision of the question"),
     "1-norm above 2": (
         "digits are lost by a Pade approximant of degree 13, or by too many squarings",

@@ -144,14 +144,14 @@ def norm(result):
 
 
 def in_two_parts(result, complex_valued):
-    """Round the truth to double twice: return the nearest doubles, and what they leave, in 6 digits."""
+    """Round the truth to double twice: return the nearest doubles, and what they leave, in 4 digits."""
     dtype = np.complex128 if complex_valued else np.float64
     number = complex if complex_valued else float
     with mpmath.workdps(60):
         high = np.array([number(x) for x in result.ravel()], dtype).reshape(result.shape)
         low = [number(x - h) for x, h in zip(result.ravel(), high.ravel().tolist())]
         low = np.array(low, dtype).reshape(result.shape)
-    return encoded(high), encoded(low, lambda x: significant(x, 6))
+    return encoded(high), encoded(low, lambda x: significant(x, 4))
 
 
 def encoded(value, write=None):

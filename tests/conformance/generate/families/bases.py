@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import maps
-from ..draws import DTYPES, REAL, image, matrix, scale_name, shape_flags
+from ..draws import DTYPES, REAL, direction, image, matrix, scale_name, shape_flags
 from ..questions import Question
 from .maps import MAPS, exponent_flags, point
 
@@ -43,7 +43,7 @@ def ask(name, kind, dtype, label, shape, scale, *flags, expect="value", comment=
     X = point(name, operation, dtype, label, shape, scale)
     arguments = {"base": base_of(text, shape, dtype), "X": X}
     if kind.endswith("vjp"):
-        arguments["G"] = matrix(f"{text}/G", shape, dtype)
+        arguments["G"] = direction(f"{text}/G", shape, dtype)
     return Question(
         operation,
         text,

@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from ..draws import DTYPES, SMALL_NORMS, matrix, norm_flags, normal, scale_name, scaled_to, shape_flags
+from ..draws import (
+    DTYPES,
+    SMALL_NORMS,
+    direction,
+    matrix,
+    norm_flags,
+    normal,
+    scale_name,
+    scaled_to,
+    shape_flags,
+)
 from ..questions import Question
 
 SHAPES = {
@@ -33,7 +43,7 @@ def questions():
 def ask(operation, text, A, *flags, comment="", expect="value"):
     arguments = {"A": A}
     if SECOND[operation]:
-        arguments[SECOND[operation]] = matrix(f"{text}/second", A.shape, A.dtype.name)
+        arguments[SECOND[operation]] = direction(f"{text}/second", A.shape, A.dtype.name)
     return Question(
         operation,
         text,

@@ -93,7 +93,7 @@ def refusals(name, dtype):
         )
 
     Q = np.eye(4, 2)
-    Q[1, 1] = np.nan
+    Q[3, 0] = np.nan
     yield refused("nan", Q, "NaN")
     yield refused("vector", np.ones(3), "wrong shape", "Q has one axis")
     if name == "cayley":

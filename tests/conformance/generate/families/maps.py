@@ -12,6 +12,7 @@ from ..draws import (
     SCALES,
     SHAPES,
     SMALL_NORMS,
+    direction,
     STACKS,
     is_complex,
     matrix,
@@ -86,12 +87,9 @@ def ask(operation, dtype, label, scale, X, *flags, comment="", expect="value"):
     kind = next(k for k in ("_hvp", "_jvp", "_vjp", "") if operation.endswith(k))
     arguments = {"X": X}
     for other in KINDS[kind]:
-        size = (
-            np.max(np.abs(X), initial=0)
-            if other == "dX" and 0 < np.max(np.abs(X), initial=0) < 1e4
-            else 1.0
-        )
-        arguments[other] = matrix(f"{name}/{other}", X.shape, dtype, float(size))
+        size = np.max(np.abs(X), initial=0) if other == "dX" else 1.0
+        size = float(size) if 0 < size < 1e4 else 1.0
+        arguments[other] = direction(f"{name}/{other}", X.shape, dtype, size)
     more = ["second order"] if kind == "_hvp" else []
     if operation.startswith("matrix_exp"):
         more += exponent_flags(X)
@@ -113,11 +111,8 @@ def exponent_flags(X):
 def larger(name, operation):
     for dtype in dtypes(name):
         yield ask(operation, dtype, "12x4", 1.0, point(name, operation, dtype, "12x4", (12, 4), 1.0))
-    if operation != "matrix_exp_vjp":
-        for dtype in (REAL if operation == name else REAL[:1]):
-            yield ask(
-                operation, dtype, "40x8", 1.0, point(name, operation, dtype, "40x8", (40, 8), 1.0)
-            )
+    X = point(name, operation, "float32", "40x8", (40, 8), 1.0)
+    yield ask(operation, "float32", "40x8", 1.0, X)
 
 
 def special(name, operation, dtype):

@@ -1,8 +1,20 @@
 """The polar factor, the nearest frame, and its gradient: at any condition and scale."""
+
 import numpy as np
 
 from ..draws import (
-    DTYPES, EMPTY, REAL, SCALES, SHAPES, STACKS, image, matrix, normal, scale_name, shape_flags,
+    DTYPES,
+    EMPTY,
+    REAL,
+    SCALES,
+    SHAPES,
+    STACKS,
+    direction,
+    few_or_all,
+    image,
+    matrix,
+    scale_name,
+    shape_flags,
 )
 from ..maps import orthonormalize
 from ..questions import Question
@@ -13,6 +25,7 @@ OPERATIONS = ["polar", "polar_vjp"]
 def questions():
     for operation in OPERATIONS:
         for dtype in DTYPES:
+
             def at(label, A, *flags, **more):
                 return ask(f"{operation}/{dtype}/{label}", np.asarray(A).astype(dtype), *flags, **more)
 
@@ -32,9 +45,10 @@ def questions():
 def ask(text, A, *flags, **more):
     arguments = {"A": A}
     if text.startswith("polar_vjp"):
-        arguments["G"] = normal(f"{text}/G", A.shape, A.dtype.name)
-    return Question(text.split("/")[0], text, arguments,
-                    flags=shape_flags(A.shape, A.dtype.name, *flags), **more)
+        arguments["G"] = direction(f"{text}/G", A.shape, A.dtype.name)
+    return Question(
+        text.split("/")[0], text, arguments, flags=shape_flags(A.shape, A.dtype.name, *flags), **more
+    )
 
 
 def frame(text, shape, dtype):
@@ -45,20 +59,26 @@ def graded(text, shape, dtype, smallest):
     """Draw a matrix with singular values from 1 down to the smallest, in even ratios."""
     k = min(shape)
     U, V = frame(f"{text}/U", (shape[0], k), dtype), frame(f"{text}/V", (shape[1], k), dtype)
-    return (U * np.geomspace(1, smallest, k)) @ V.conj().T
+    return np.einsum(
+        "ij,kj", U * np.geomspace(1, smallest, k), V.conj()
+    )  # not by BLAS: the same everywhere
 
 
 def conditions(operation, dtype, at):
     digits = (1, 2, 3) if dtype in ("float32", "complex64") else (1, 2, 4, 6)
-    for label, shape in {"square": (4, 4), "tall": (6, 3), "wide": (3, 5)}.items():
+    for label, shape in few_or_all(dtype, {"tall": (6, 3), "square": (4, 4), "wide": (3, 5)}):
         for exponent in digits:
             text = f"{label}/condition-1e{exponent}"
             A = graded(f"{operation}/{dtype}/{text}", shape, dtype, 10.0**-exponent)
             yield at(text, A, *(["ill-conditioned"] if exponent > 2 else []))
     if dtype in REAL:
         U, V = (frame(f"{operation}/{dtype}/last/{side}", (4, 4), dtype) for side in "UV")
-        yield at("square/one-small-singular-value", (U * [3, 2, 1, 2.0**-20]) @ V.T, "ill-conditioned",
-                 comment="real and square: it costs no accuracy")
+        yield at(
+            "square/one-small-singular-value",
+            np.einsum("ij,kj", U * [3, 2, 1, 2.0**-20], V),
+            "ill-conditioned",
+            comment="real and square: it costs no accuracy",
+        )
 
 
 def special(operation, dtype, at):
@@ -67,10 +87,15 @@ def special(operation, dtype, at):
 
     yield at("strided", matrix(named("strided"), (4, 3), dtype), "non-contiguous")
     yield at("tiny", matrix(named("tiny"), (4, 3), dtype, 1e-18), "tiny norm")
-    yield at("40x8", matrix(named("40x8"), (40, 8), dtype))
+    if dtype == "float32":
+        yield at("40x8", matrix(named("40x8"), (40, 8), dtype))
     for label, shape in {"square": (4, 4), "tall": (5, 3), "wide": (2, 5)}.items():
-        yield at(f"frame/{label}", frame(named(f"frame/{label}"), shape, dtype), "multiple eigenvalues",
-                 comment="all singular values are equal to rounding")
+        yield at(
+            f"frame/{label}",
+            frame(named(f"frame/{label}"), shape, dtype),
+            "multiple eigenvalues",
+            comment="all singular values are equal to rounding",
+        )
     yield at("identity", np.eye(4, 3), "multiple eigenvalues")
     yield at("minus-identity", -3 * np.eye(4), "multiple eigenvalues")
     yield at("diagonal", np.diag([3.0, -2.0, 1.0]), comment="the answer is a diagonal of signs")

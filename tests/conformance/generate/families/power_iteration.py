@@ -45,11 +45,11 @@ def questions():
                 )
         for scale in SCALES:
             yield ask(dtype, f"tall/{scale_name(scale)}", *triple(dtype, "tall", (5, 3), scale), 1)
-        yield ask(dtype, "40x8/1-iterations", *triple(dtype, "40x8", (40, 8)), 1)
         yield from small(dtype)
         yield from special(dtype)
         yield from sequence(dtype, "tall", (4, 3), [1, 1, 0, 1, 0, 0, 2, 1])
         yield from refusals(dtype)
+    yield ask("float32", "40x8/1-iterations", *triple("float32", "40x8", (40, 8)), 1)
     yield from sequence("float32", "wide", (2, 5), [0, 1, 1, 0, 1])
 
 

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 
 from ..arithmetic import exactly
-from ..draws import DTYPES, SCALES, matrix, normal, rounded_to, scale_name, shape_flags, unit
+from ..draws import DTYPES, SCALES, direction, matrix, rounded_to, scale_name, shape_flags, unit
 from ..questions import Question
 from ..spectral import power_iteration
 
@@ -23,7 +23,7 @@ def questions():
     for operation in OPERATIONS:
         for dtype in DTYPES:
             for label, shape in SHAPES.items():
-                for n in (0, 1, 15):
+                for n in (0, 15):
                     text = f"{operation}/{dtype}/{label}/after-{n}-iterations"
                     yield ask(text, dtype, *estimate(text, shape, dtype, n))
             for scale in SCALES:
@@ -37,7 +37,7 @@ def ask(text, dtype, W, u, v, *flags, **more):
     operation = text.split("/")[0]
     arguments = {"W": W, "u": u, "v": v}
     if operation.endswith("vjp"):
-        arguments["G"] = normal(f"{text}/G", W.shape, dtype)
+        arguments["G"] = direction(f"{text}/G", W.shape, dtype)
     return Question(operation, text, arguments, flags=shape_flags(W.shape, dtype, *flags), **more)
 
 
@@ -57,7 +57,8 @@ def special(operation, dtype):
 
     yield at("strided", (4, 3), "non-contiguous")
     yield at("tiny", (4, 3), "tiny norm", scale=1e-18)
-    yield at("40x8", (40, 8))
+    if dtype == "float32":
+        yield at("40x8", (40, 8))
     text = f"{operation}/{dtype}/rank-one"
     u, v = unit(f"{text}/u", 4, dtype), unit(f"{text}/v", 3, dtype)
     yield ask(text, dtype, np.outer(u, v.conj()), u, v, "rank-deficient")

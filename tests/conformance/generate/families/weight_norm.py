@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..draws import REAL, SCALES, normal, scale_name
+from ..draws import REAL, SCALES, direction, normal, scale_name
 from ..questions import Question
 
 OPERATIONS = ["weight_norm", "weight_norm_vjp"]
@@ -77,7 +77,7 @@ def ask(operation, dtype, label, shape, dim, *flags, g=1.0, v=1.0, **more):
         "dim": dim,
     }
     if operation.endswith("vjp"):
-        arguments["G"] = normal(f"{text}/G", shape, dtype)
+        arguments["G"] = direction(f"{text}/G", shape, dtype)
     return Question(operation, text, arguments, flags=list(flags), **more)
 
 
