@@ -8,7 +8,7 @@ LIVE = .venv-torch$(if $(filter-out 2.13.0,$(TORCH)),-$(TORCH))
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live bench accuracy frameworks properties conformance-vectors endurance league notebooks clean
+.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live bench accuracy frameworks properties conformance-vectors conformance-mutants endurance league notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -31,9 +31,12 @@ mutation: .venv/installed-mutation  ## break core, gradients and nn/utils in 400
 properties: .venv/installed-test  ## test what holds for all arguments on many more of them (15 minutes)
 	EXAMPLES=2000 FAULT_STEP=1 .venv/bin/python -m pytest -q -n auto tests/properties tests/test_faults.py
 
-conformance-vectors: .venv/installed-conformance  ## compute the questions of orthonorm/conformance anew (15 minutes)
+conformance-vectors: .venv/installed-conformance  ## compute the questions of orthonorm/conformance anew (10 minutes)
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.conformance.generate
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.equivalence.exact_answers
+
+conformance-mutants: .venv/installed-test  ## judge 260 wrong programs; each must be noticed (2 minutes)
+	OMP_NUM_THREADS=1 .venv/bin/python -m tests.conformance.mutants
 
 endurance: .venv/installed  ## train for 200 000 steps and watch the memory (10 minutes)
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.endurance

@@ -7,6 +7,7 @@ Three right programs are spoilt: the text of `orthonorm.core.definitions` and th
 `maps` and `spectral`, run in the precision of the question, for what is not in the former; and, by a
 wrapper around it, any operation of either.
 """
+
 import pathlib
 import sys
 import types
@@ -37,6 +38,7 @@ def spoilt(module, old, new):
 
 def of_stacks(program):
     """Extend a program of the generator to stacks, in the precision of the arguments."""
+
     def function(*arguments):
         arrays = [x for x in arguments if isinstance(x, np.ndarray)]
         shape = arrays[0].shape[:-2]
@@ -44,16 +46,19 @@ def of_stacks(program):
             return arrays[-1].copy()
         parts = [np.asarray(program(*(x[i] for x in arguments))) for i in np.ndindex(shape)]
         return np.array(parts).reshape(*shape, *parts[0].shape[-2:]).astype(arrays[0].dtype)
+
     return function
 
 
 def derivative_program(name, kind, module=programs):
     """Return `<name>_jvp` or `<name>_hvp` as the generator's program of it."""
+
     def program(X, *others):
         if np.isnan(X).any() or np.isinf(X).any():
             raise ValueError("X must be finite")
         f, vjp = getattr(module, name), getattr(module, f"{name}_vjp")
         return (generator.jvp(f) if kind == "jvp" else generator.hvp(vjp))(X, *others)
+
     return of_stacks(program)
 
 
@@ -82,13 +87,20 @@ def mutants():
 def offered(name):
     """Tell whether there is a right program; the reflectors of the generator have no signs."""
     derived = name.endswith(("_jvp", "_hvp"))
-    return name[:-4] in ("matrix_exp", "cayley", "unitary_householder") if derived else hasattr(definitions, name)
+    return (
+        name[:-4] in ("matrix_exp", "cayley", "unitary_householder")
+        if derived
+        else hasattr(definitions, name)
+    )
 
 
 def notices(functions):
     """Return the ids of the questions that fail, without those at which the textbook form may."""
-    failed = [verdict.question for name, function in functions.items()
-              for verdict in judge({name: function}, name).failures]
+    failed = [
+        verdict.question
+        for name, function in functions.items()
+        for verdict in judge({name: function}, name).failures
+    ]
     return [question.id for question in failed if "unstable" not in question.flags]
 
 
@@ -109,7 +121,9 @@ def main(step=1):
         lines.append(line)
         missed += not noticed
     if step == 1:
-        head = f"{len(lines)} wrong programs, {len(lines) - missed} noticed. Number, kind, questions that fail, mistake, first three."
+        head = f"{len(lines)} wrong programs, {len(lines) - missed} noticed. " + (
+            "Number, kind, questions that fail, mistake, first three questions."
+        )
         TABLE.write_text("\n".join([head, "", *(line.rstrip() for line in lines)]) + "\n")
     print(f"{len(lines)} mutants, {missed} missed")
     return 1 if missed else 0
