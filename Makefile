@@ -75,8 +75,28 @@ notebooks: .venv/installed-notebooks  ## execute the lessons anew
 	.venv/bin/python -m jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False $(LESSONS)
 
+# Made of the lessons as they stand, without executing them; notebooks/handouts.py says what each holds.
+student: .venv/installed-notebooks  ## the lessons for students, without solutions, each running alone: build/student
+	.venv/bin/python notebooks/handouts.py student
+
+solutions: .venv/installed-notebooks  ## the lessons with their solutions in place: build/solutions
+	.venv/bin/python notebooks/handouts.py solutions
+
+slides: .venv/installed-notebooks notebooks/book/node_modules  ## the lessons as slides: build/slides
+	.venv/bin/python notebooks/handouts.py slides
+
+book: .venv/installed-book notebooks/book/node_modules  ## the book, to be read from a folder: build/book/index.html
+	.venv/bin/python -m sphinx --quiet -W --keep-going -d build/doctrees notebooks/book build/book
+
+book-test: book .venv/installed-book  ## open every page of the book in headless Chromium, without network
+	.venv/bin/python -m tests.notebooks.book
+
+notebooks/book/node_modules: notebooks/book/package.json
+	cd notebooks/book && npm install --no-audit --no-fund
+	@touch $@
+
 clean:  ## remove environments, builds and caches
-	rm -rf .venv .venv-* build dist mutants *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
+	rm -rf .venv .venv-* build dist notebooks/book/node_modules mutants *.egg-info .pytest_cache .mypy_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv .venv-torch:

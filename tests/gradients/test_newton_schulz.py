@@ -72,6 +72,8 @@ def test_below_eps_the_division_is_linear():
     assert_within(actual[1] / 1e7, 3 * G[1], 1e-12)
     alone = pull(lambda A: newton_schulz(A, (3, 0, 0), 1), A[0], G[0])
     assert_within(actual[0], alone, 1e-15)
+    hardly = pull(lambda A: newton_schulz(A, (3, 0, 0), 1, eps=100.0), A, G)
+    assert_within(hardly, 0.03 * G, 1e-15)
     zero = pull(lambda A: newton_schulz(A, (3, 0, 0), 1, eps=0.5), 0 * A, G)
     assert_within(zero, 6 * G, 1e-15)
 
