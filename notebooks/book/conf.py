@@ -60,9 +60,9 @@ def lay_out():
 def list_of_lessons():
     """Return the page of the lessons: each with its first paragraph, and the notebook for students."""
     page = ["# The lessons", "",
-            "Each takes one sitting, calls the package, computes every number that it states, and ends with",
-            "three exercises whose cells say whether an answer is right. Times differ threefold between",
-            "machines.", ""]
+            "Each takes one sitting, calls the package, computes every number that it states, and",
+            "ends with three exercises whose cells say whether an answer is right. Times differ",
+            "threefold between machines.", ""]
     for path in handouts.LESSONS:
         first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
         title, about = handouts.source(first).split("\n\n")[:2]

@@ -1,10 +1,10 @@
 """Open every page of the book in headless Chromium: ``python -m tests.notebooks.book``.
 
 Needs the book in ``build/book`` (``make book``), Debian's chromium, and the package websocket-client.
-There is no network. On no page may there be an error in the console, a request to the network, a formula
-that is not typeset, a broken link or image, or at 380 and 1280 pixels a page wider than the window. Then
-the pictures of the first page: their functions against the package's, by keyboard and by button; and the
-search.
+There is no network. On no page may there be an error in the console, a request to the network, a
+formula that is not typeset, a broken link or image, or at 380 and 1280 pixels a page wider than the
+window. Then the pictures of the first page: their functions against the package's, by keyboard and by
+button; and the search.
 """
 import contextlib
 import itertools
@@ -51,7 +51,7 @@ class Browser:
         from websocket import create_connection
         self.folder = tempfile.mkdtemp()
         self.process = subprocess.Popen(
-            [executable, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={self.folder}",
+            [executable, "--headless", "--no-sandbox", f"--user-data-dir={self.folder}",
              "--allow-file-access-from-files", "--host-resolver-rules=MAP * ~NOTFOUND",
              "--remote-debugging-port=0", "--remote-allow-origins=*", "about:blank"],
             stderr=subprocess.DEVNULL)
@@ -191,8 +191,8 @@ def check_controls(browser):
     middle = browser.run('''(r => [r.x + r.width / 2, r.y + r.height / 2])(
         document.querySelector("[data-picture=sphere] canvas").getBoundingClientRect())''')
     for kind, shift in (("mousePressed", 0), ("mouseMoved", 40), ("mouseReleased", 40)):
-        browser.send("Input.dispatchMouseEvent", type=kind, x=middle[0] + shift, y=middle[1], button="left",
-                     buttons=1, clickCount=1)
+        browser.send("Input.dispatchMouseEvent", type=kind, x=middle[0] + shift, y=middle[1],
+                     button="left", buttons=1, clickCount=1)
     assert browser.run(output.format("sphere")) != before, "dragging"
     # What is drawn is what the sliders say.
     X = np.zeros((3, 3))
