@@ -9,6 +9,7 @@ import scipy.signal
 from autograd import grad, make_jvp
 
 from orthonorm.nn import functional as F
+from orthonorm.nn.functional import trilinear
 from tests.differences import CHECKS
 from tests.helpers import DTYPES, assert_within, dtypes, eps, is_complex, layouts, sample
 from tests.nn.packing import gradients, packed, point
@@ -174,6 +175,38 @@ def test_output_padding_may_save_what_padding_takes():
 def test_no_channels_give_the_bias():
     assert np.array_equal(F.conv1d(np.zeros((1, 0, 4)), np.zeros((2, 0, 3)), np.array([1.0, 2.0])),
                           [[[1, 1], [2, 2]]])
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_samples_in_pieces_are_all_samples(monkeypatch, length):
+    """As many samples as the cache holds are taken at once, and then the rest."""
+    x, w, b = sample((5, 4, 6, 5)), sample((6, 2, 3, 2), seed=1), sample((6,), seed=2)
+    options = {"stride": (2, 1), "padding": (1, 2), "groups": 2}
+
+    def answers():
+        trilinear._layout.cache_clear()
+        y, found = gradients(lambda *args: F.conv2d(*args, **options), (x, w, b), cotangent)
+        back, other = gradients(lambda *args: F.conv_transpose2d(*args, **options), (y, w), x_cotangent)
+        return [y, *found, back, *other]
+
+    cotangent = sample(F.conv2d(x, w, b, **options).shape, seed=3)
+    x_cotangent = sample(F.conv_transpose2d(cotangent, w, **options).shape, seed=4)
+    whole = answers()
+    columns = 4 * 3 * 2 * math.prod(cotangent.shape[2:])
+    monkeypatch.setattr(trilinear, "CHUNK", length * columns)
+    for piecewise, at_once in zip(answers(), whole, strict=True):
+        assert_within(piecewise, at_once, 1e-13)
+    trilinear._layout.cache_clear()
+
+
+@pytest.mark.parametrize("side", [15, 16, 32])
+def test_rows_of_columns_a_power_of_two_long(side):
+    """They are kept apart in memory: the answer is the same."""
+    x, w = sample((2, 3, side, side)), sample((4, 3, 3, 3), seed=1)
+    assert_within(F.conv2d(x, w, padding=1), by_definition(x, w, padding=1), 1e-13)
+    y = sample((2, 4, side, side), seed=2)
+    forth, back = F.conv2d(x, w, padding=1), F.conv_transpose2d(y, w, padding=1)
+    assert abs(np.sum(forth * y) - np.sum(x * back)) < 1e-10
 
 
 # -- derivatives -------------------------------------------------------------------------------------
