@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.linalg import LinAlgError
 
-from .checkpoints import CheckpointError, files, inspection, plain_weights, save
+from .checkpoints import CheckpointError, adapters, files, inspection, plain_weights, save
 from .conformance import ConformanceError, judge
 from .conformance.questions import DTYPES, as_lines, operations
 from .equivalence import report, sources
@@ -61,8 +61,8 @@ def main(argv: list[str] | None = None) -> int:
                                 "default PyTorch's default for the shape and dtype")
     inspector.add_argument("--json", action="store_true", help="print the report as JSON")
     inspector.add_argument("--export", type=Path, metavar="OUT",
-                           help="write the plain weights, without parametrizations, to this "
-                                ".safetensors or .npz file")
+                           help="write the plain weights, without parametrizations, and the rotations "
+                                "of PEFT's adapters to this .safetensors or .npz file")
     inspector.set_defaults(run=inspect)
     add_conformance(commands)
     options = parser.parse_args(argv)
@@ -171,7 +171,8 @@ def inspect(options: argparse.Namespace) -> int:
     print(inspection.as_json(rows, str(options.file)) if options.json
           else inspection.table(rows, str(options.file)))
     if options.export:
-        save(plain_weights(state_dict, maps), options.export)
+        rotated = adapters.with_rotations(state_dict, options.file.with_name("adapter_config.json"))
+        save(plain_weights(rotated, maps), options.export)
     return 1 if inspection.warnings(rows) else 0
 
 

@@ -17,8 +17,10 @@ transpose, :math:`(I-Q) (I+Q)^{-1}`, for OFT and BOFT and merges it transposed. 
 same Q instead, and merges it transposed too: the *inverse* rotation, nearly. PSOFT turns coordinates
 of a subspace of dimension r, by :math:`(I+Q) (I-Q)^{-1}`, which is the R of OFT.
 """
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,6 +180,41 @@ def adapter_rotations(state_dict: Mapping[str, np.ndarray],
     if not found:
         raise CheckpointError("there is no adapter of OFT, BOFT, PSOFT or HRA in this state dict")
     return {adapter.layer: _rotation(adapter, options) for adapter in found}
+
+
+def with_rotations(state_dict: Mapping[str, np.ndarray], config: Path) -> dict[str, np.ndarray]:
+    """Put the rotation of each adapter in the place of the numbers that it is made of.
+
+    Parameters
+    ----------
+    state_dict : dict of str to ndarray
+    config : Path
+        Of ``adapter_config.json``; if there is none, the rotations are exact.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As :func:`adapter_rotations` computes them, each under ``<layer>.rotation``; the other entries
+        as they are.
+
+    Raises
+    ------
+    CheckpointError
+        As :func:`adapter_rotations`; and if `config` is not JSON with an object.
+    """
+    adapters = {key: adapter for key, array in state_dict.items()
+                if (adapter := recognized(key, array))}
+    if not adapters:
+        return dict(state_dict)
+    try:
+        options = json.loads(config.read_text()) if config.exists() else {}
+    except ValueError as error:
+        raise CheckpointError(f"{config} is not JSON: {error}") from None
+    if not isinstance(options, dict):
+        raise CheckpointError(f"{config} must hold a JSON object, got {type(options).__name__}")
+    return {f"{adapters[key].layer}.rotation" if key in adapters else key:
+            _rotation(adapters[key], options) if key in adapters else array
+            for key, array in state_dict.items()}
 
 
 def _rotation(adapter: Adapter, options: Mapping[str, Any]) -> np.ndarray:

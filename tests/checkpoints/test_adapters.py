@@ -6,7 +6,7 @@ import pytest
 from safetensors import safe_open
 
 from orthonorm import __main__, core
-from orthonorm.checkpoints import CheckpointError, adapter_rotations, save
+from orthonorm.checkpoints import CheckpointError, adapter_rotations, load, save
 from orthonorm.checkpoints.adapters import exact_blocks, recognized
 from orthonorm.core.cayley_series import skew_of_upper
 from tests.helpers import assert_within, gram_error, sample
@@ -175,3 +175,29 @@ def test_inspect_warns_of_what_is_broken(tmp_path, capsys):
     assert "vectors must have n (n - 1) / 2 entries, got 5" in text
     assert "a vector of zeros" in text and "6 entries are NaN" in text
     assert "d.oft_R.weight: the skew matrix has the norm" in text
+
+
+@pytest.mark.parametrize("case", ["OFT series", "HRA GS"])
+@pytest.mark.parametrize("with_config", [True, False])
+def test_export_writes_the_rotations(case, with_config, tmp_path, capsys):
+    """By the configuration beside the file; exact ones without it."""
+    adapter = {**part(case, "adapter"), "a.bias": np.arange(3.0)}
+    save(adapter, tmp_path / "adapter_model.safetensors")
+    if with_config:
+        (tmp_path / "adapter_config.json").write_text(json.dumps(CONFIGS[case]))
+    assert __main__.main(["inspect", str(tmp_path / "adapter_model.safetensors"),
+                          "--export", str(tmp_path / "out.npz")]) == 0
+    expected = adapter_rotations(adapter, CONFIGS[case] if with_config else None)
+    exported = load(tmp_path / "out.npz")
+    assert exported.keys() == {"a.bias", *(f"{layer}.rotation" for layer in expected)}
+    for layer, R in expected.items():
+        assert np.array_equal(exported[f"{layer}.rotation"], R)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("{", "is not JSON"), ("[1]", "must hold a JSON object, got list")])
+def test_a_broken_configuration_is_an_error(text, message, tmp_path, capsys):
+    save(part("HRA", "adapter"), tmp_path / "x.npz")
+    (tmp_path / "adapter_config.json").write_text(text)
+    assert __main__.main(["inspect", str(tmp_path / "x.npz"), "--export", str(tmp_path / "y.npz")]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "y.npz").exists()
