@@ -59,8 +59,12 @@ for name, f in FUNCTIONS.items():
                           f"{name}_with_base": with_base_of(name),
                           f"{name}_with_base_vjp": with_base_vjp_of(with_base_of(name))})
 
-expm_frechet = core.expm_frechet
+expm_frechet, newton_schulz = core.expm_frechet, core.newton_schulz
 power_iteration, spectral_normalize = core.power_iteration, core.spectral_normalize
+
+
+def newton_schulz_vjp(A, coefficients, steps, G):
+    return vjp(lambda A: gradients.newton_schulz(A, coefficients, steps), A, G)
 
 
 def spectral_normalize_vjp(W, u, v, G):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from orthonorm import conformance
+from orthonorm.__main__ import main
 from orthonorm.conformance import ConformanceError, adapters, judge
 from orthonorm.core import definitions
 from tests.conformance import own
@@ -161,6 +162,21 @@ def test_the_report_says_it_all():
     assert [q["id"] for q in said["questions"]] == list(QUESTIONS)
     assert {q["outcome"] for q in said["questions"]} <= {"passed", "refused", "failed", "error"}
     assert repr(report).startswith(f"<{report.summary()}. FAIL cayley/float32/")
+
+
+def test_progress_is_told():
+    told = []
+    judge({"cayley": definitions.cayley}, "cayley", "float32", lambda *counts: told.append(counts))
+    assert told == [(i, len(QUESTIONS)) for i in range(1, len(QUESTIONS) + 1)]
+
+
+def test_a_bar_at_a_terminal(monkeypatch, capfd, tmp_path):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("orthonorm.__main__.time.monotonic", iter(range(0, 10**6, 5)).__next__)
+    assert main(["conformance", "judge", "orthonorm.core.definitions", "--operation", "cayley"]) == 0
+    out, err = capfd.readouterr()
+    assert f"\r[{'#' * 30}] " in err and " questions" in err and err.endswith(f"\r{'':60}\r")
+    assert "#" not in out
 
 
 # -- a program in a process of its own ----------------------------------------------------------------
