@@ -75,6 +75,7 @@ class Child:
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.worker", self.name], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths}, start_new_session=True)
+        self.closed = False
         self.replies: queue.Queue[Any] = queue.Queue()
         threading.Thread(target=listen, args=(self.process.stdout, self.replies), daemon=True).start()
         offered = self.next_reply(LOADING)
@@ -119,6 +120,7 @@ class Child:
         """Send a question to the process, or to a new one, and wait for the reply."""
         try:
             if self.process.poll() is not None:
+                self.close()
                 self.start()
             self.send(question)
         except (ImportError, OSError) as error:
@@ -132,7 +134,10 @@ class Child:
         self.process.stdin.flush()
 
     def close(self) -> None:
-        """Kill the process and what it has started."""
+        """Kill the process and what it has started, once: later its number may be another's."""
+        if self.closed:
+            return
+        self.closed = True
         if hasattr(os, "killpg"):
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)

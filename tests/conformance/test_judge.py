@@ -90,6 +90,12 @@ def test_wrong_answers(answer, said):
     assert any(said in message for message in messages(report)), report
 
 
+def test_an_exact_answer_has_the_ratio_zero():
+    report = judged(lambda X: np.ones_like(X) if X.shape == (1, 1) else definitions.cayley(X))
+    ratios = [v.ratio for v in report.verdicts if v.question.arguments["X"].shape == (1, 1)]
+    assert ratios and set(ratios) == {0.0}
+
+
 def test_an_answer_that_is_a_list_is_an_array():
     report = judged(lambda X: definitions.cayley(X).astype(np.float32).tolist(), dtype="float32")
     assert all("returns float64" in message for message in messages(report))
@@ -182,7 +188,7 @@ def test_a_bar_at_a_terminal(monkeypatch, capfd, tmp_path):
 # -- a program in a process of its own ----------------------------------------------------------------
 
 PROGRAM = """
-import ctypes, os, sys, time
+import ctypes, os, sys, threading, time
 import numpy as np
 from orthonorm.core import definitions
 import neighbour
@@ -210,12 +216,20 @@ def program(tmp_path, misdeed):
     ("time.sleep(60)", "no answer within 1 seconds"),
     ("sys.exit(4)", "SystemExit: 4"),
     ("os.close(1); os.close(2); os._exit(0)", "the process ended with exit status 0"),
+    ("threading.Timer(0.2, os._exit, [5]).start(); time.sleep(60)", "ended with exit status 5"),
 ], ids=str)
 def test_a_program_that_crashes_or_hangs_fails_there_and_goes_on(tmp_path, monkeypatch, misdeed, said):
     monkeypatch.setattr(adapters, "TIME_LIMIT", 1.0)
     report = judge(program(tmp_path, misdeed), "cayley", "float32")
     assert {v.question.arguments["X"].shape for v in report.failures} == {(1, 1)}
-    assert said in messages(report)
+    assert any(said in message for message in messages(report))
+    assert sum(v.outcome == "passed" for v in report.verdicts) > 30
+
+
+def test_a_program_that_ends_between_questions_is_started_anew(tmp_path):
+    """It has answered, and is gone a little later."""
+    later = "threading.Timer(0.05, os._exit, [5]).start(); return definitions.cayley(X)"
+    report = judge(program(tmp_path, later), "cayley", "float32")
     assert sum(v.outcome == "passed" for v in report.verdicts) > 30
 
 
