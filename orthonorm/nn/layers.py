@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..gradients.bookkeeping import reshape
 from . import functional as F
 from . import init
 from .functional.arrays import as_size
@@ -302,7 +303,7 @@ class Flatten(Module):
         if start > end:
             raise RuntimeError(f"start_dim must not come after end_dim, got {self.start_dim} and "
                                f"{self.end_dim} for {ndim} dimensions")
-        return input.reshape((*shape[:start], math.prod(shape[start:end + 1]), *shape[end + 1:]))
+        return reshape(input, (*shape[:start], math.prod(shape[start:end + 1]), *shape[end + 1:]))
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""

@@ -343,8 +343,8 @@ def _check_gradient(name: str, gradient: Any, parameter: Parameter) -> None:
 
 def _reals(array: Any) -> np.ndarray:
     """View an array as one of real numbers: a complex one with a last axis of two."""
-    array = np.atleast_1d(array)
-    if not np.iscomplexobj(array):
+    array = array if array.ndim else np.atleast_1d(array)
+    if array.dtype.kind != "c":
         return array
     return np.ascontiguousarray(array)[..., None].view(np.finfo(array.dtype).dtype)
 

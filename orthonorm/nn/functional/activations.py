@@ -51,9 +51,10 @@ def relu(input: Any) -> Any:
     array([0., 0., 2.])
     """
     x = as_array(input)
-    if np.iscomplexobj(x):  # NumPy compares complex numbers too
-        raise NotImplementedError(f"input must be real, got dtype {x.dtype}")
-    return keep(x, np.logical_not(stop_gradient(x) <= 0))
+    value = stop_gradient(x)
+    if value.dtype.kind == "c":  # NumPy compares complex numbers too
+        raise NotImplementedError(f"input must be real, got dtype {value.dtype}")
+    return keep(x, ~(value <= 0))
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:

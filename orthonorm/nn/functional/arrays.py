@@ -54,7 +54,7 @@ def as_size(name: str, value: Any) -> int:
 
 def check_bias(bias: Any, shape: tuple[int, ...]) -> None:
     """Raise RuntimeError unless a bias is None or of this shape."""
-    if bias is not None and np.shape(bias) != shape:
+    if bias is not None and numpy.shape(stop_gradient(bias)) != shape:
         raise RuntimeError(f"bias must have shape {shape}, got {np.shape(bias)}")
 
 

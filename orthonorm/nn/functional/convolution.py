@@ -1,8 +1,8 @@
 """Convolutions and their transposes, in one to three dimensions."""
 from typing import Any
 
-import autograd.numpy as np
-
+from ...gradients import stop_gradient
+from ...gradients.bookkeeping import reshape
 from .arrays import as_array, as_int, check_bias, to_common_dtype
 from .trilinear import Geometry, Ints, Widths, correlate, correlate_transposed
 
@@ -57,6 +57,7 @@ def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
 
     Examples
     --------
+    >>> import numpy as np
     >>> conv1d(np.array([[1.0, 2.0, 4.0, 8.0]]), np.array([[[-1.0, 1.0]]]))
     array([[1., 2., 4.]])
     """
@@ -86,6 +87,7 @@ def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.array([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
     >>> conv2d(x, np.ones((1, 1, 2, 2)))
     array([[[12., 16.]]])
@@ -116,6 +118,7 @@ def conv3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: 
 
     Examples
     --------
+    >>> import numpy as np
     >>> conv3d(np.ones((2, 3, 4, 5)), np.ones((1, 2, 3, 3, 3))).shape
     (1, 1, 2, 3)
     """
@@ -163,6 +166,7 @@ def conv_transpose1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
 
     Examples
     --------
+    >>> import numpy as np
     >>> conv_transpose1d(np.array([[1.0, 10.0]]), np.array([[[1.0, 2.0, 3.0]]]), stride=2)
     array([[ 1.,  2., 13., 20., 30.]])
     """
@@ -193,6 +197,7 @@ def conv_transpose2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
 
     Examples
     --------
+    >>> import numpy as np
     >>> conv_transpose2d(np.array([[[1.0, 2.0]]]), np.array([[[[1.0, 1.0], [0.0, 5.0]]]]))
     array([[[ 1.,  3.,  2.],
             [ 0.,  5., 10.]]])
@@ -224,6 +229,7 @@ def conv_transpose3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
 
     Examples
     --------
+    >>> import numpy as np
     >>> conv_transpose3d(np.ones((2, 3, 4, 5)), np.ones((2, 1, 3, 3, 3)), stride=2).shape
     (1, 7, 9, 11)
     """
@@ -234,17 +240,18 @@ def conv_transpose3d(input: Any, weight: Any, bias: Any = None, stride: Any = 1,
 def _convolve(ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any,
               groups: int) -> Any:
     input, weight = as_array(input), as_array(weight)
-    _check_shapes(ndim, input, weight, groups)
-    kernel = weight.shape[2:]
+    given, shape = stop_gradient(input).shape, stop_gradient(weight).shape
+    _check_shapes(ndim, given, shape, groups)
+    kernel = shape[2:]
     stride = per_dimension(ndim, "stride", stride, least=1)
     dilation = per_dimension(ndim, "dilation", dilation, least=1)
     widths = padding_widths(ndim, padding, stride, dilation, kernel)
-    out_channels, per_group = weight.shape[:2]
-    if input.shape[-ndim - 1] != per_group * groups:
+    out_channels, per_group = shape[:2]
+    if given[-ndim - 1] != per_group * groups:
         raise RuntimeError(f"input must have {per_group * groups} channels, as weight of shape "
-                           f"{weight.shape} with groups={groups} has, got shape {input.shape}")
+                           f"{shape} with groups={groups} has, got shape {given}")
     check_bias(bias, (out_channels,))
-    size = input.shape[-ndim:]
+    size = given[-ndim:]
     output = tuple((length + low + high - d * (k - 1) - 1) // s + 1 for length, (low, high), d, k, s
                    in zip(size, widths, dilation, kernel, stride))
     if min(output) < 1:
@@ -258,7 +265,8 @@ def _convolve(ndim: int, input: Any, weight: Any, bias: Any, stride: Any, paddin
 def _convolve_transposed(ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any,
                          output_padding: Any, groups: int, dilation: Any) -> Any:
     input, weight = as_array(input), as_array(weight)
-    _check_shapes(ndim, input, weight, groups)
+    given, shape = stop_gradient(input).shape, stop_gradient(weight).shape
+    _check_shapes(ndim, given, shape, groups)
     stride = per_dimension(ndim, "stride", stride, least=1)
     dilation = per_dimension(ndim, "dilation", dilation, least=1)
     padding = per_dimension(ndim, "padding", padding, least=0)
@@ -266,44 +274,45 @@ def _convolve_transposed(ndim: int, input: Any, weight: Any, bias: Any, stride: 
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
         raise RuntimeError("output_padding must be smaller than either stride or dilation, got "
                            f"output_padding={extra}, stride={stride}, dilation={dilation}")
-    in_channels, per_group, *kernel = weight.shape
-    if input.shape[-ndim - 1] != in_channels:
+    in_channels, per_group, *kernel = shape
+    if given[-ndim - 1] != in_channels:
         raise RuntimeError(f"input must have {in_channels} channels, as weight of shape "
-                           f"{weight.shape} has, got shape {input.shape}")
+                           f"{shape} has, got shape {given}")
     check_bias(bias, (per_group * groups,))
-    given = input.shape[-ndim:]
-    whole = tuple(s * (p - 1) + d * (k - 1) + 1 for p, k, s, d in zip(given, kernel, stride, dilation))
+    extent = given[-ndim:]
+    whole = tuple(s * (p - 1) + d * (k - 1) + 1
+                  for p, k, s, d in zip(extent, kernel, stride, dilation))
     size = tuple(length + e - 2 * cut for length, e, cut in zip(whole, extra, padding))
     if min(size) < 1:
         raise RuntimeError(f"padding={padding} leaves nothing of the output, of size {whole} without")
-    at = Geometry(size, tuple(kernel), given, stride, dilation, padding, groups)
+    at = Geometry(size, tuple(kernel), extent, stride, dilation, padding, groups)
     return _applied(correlate_transposed, ndim, input, weight, bias, at)
 
 
 def _applied(function: Any, ndim: int, input: Any, weight: Any, bias: Any, at: Geometry) -> Any:
     batched = input.ndim == ndim + 2
-    x = input if batched else np.reshape(input, (1, *input.shape))
+    x = input if batched else reshape(input, (1, *input.shape))
     if bias is None:
         x, w = to_common_dtype(x, weight)
     else:
         x, w, bias = to_common_dtype(x, weight, bias)
     y = function(x, w, bias, at)
-    return y if batched else np.reshape(y, y.shape[1:])
+    return y if batched else reshape(y, y.shape[1:])
 
 
 # -- checks -------------------------------------------------------------------------------------------
 
-def _check_shapes(ndim: int, input: Any, weight: Any, groups: int) -> None:
-    if weight.ndim != ndim + 2 or 0 in (weight.shape[0], *weight.shape[2:]):
+def _check_shapes(ndim: int, input: Ints, weight: Ints, groups: int) -> None:
+    if len(weight) != ndim + 2 or 0 in (weight[0], *weight[2:]):
         raise RuntimeError(f"weight must have {ndim + 2} dimensions, channels and kernel not empty, "
-                           f"got shape {weight.shape}")
-    if input.ndim not in (ndim + 1, ndim + 2) or 0 in input.shape[-ndim:]:
+                           f"got shape {weight}")
+    if len(input) not in (ndim + 1, ndim + 2) or 0 in input[-ndim:]:
         raise RuntimeError(f"input must have {ndim + 2} dimensions, or {ndim + 1} without that of the "
-                           f"batch, those of space not empty, got shape {input.shape}")
+                           f"batch, those of space not empty, got shape {input}")
     if as_int("groups", groups) < 1:
         raise RuntimeError(f"groups must be at least 1, got {groups}")
-    if weight.shape[0] % groups:
-        raise RuntimeError(f"groups={groups} must divide the {weight.shape[0]} channels that weight "
+    if weight[0] % groups:
+        raise RuntimeError(f"groups={groups} must divide the {weight[0]} channels that weight "
                            "has as its first dimension")
 
 

@@ -39,13 +39,14 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     array([11.5])
     """
     x, W = as_array(input), as_array(weight)
-    if W.ndim not in (1, 2):
-        raise RuntimeError(f"weight must have one or two dimensions, got shape {W.shape}")
-    if x.shape[-1:] != W.shape[-1:]:
-        raise RuntimeError(f"input must have {W.shape[-1]} entries in its last dimension, as weight of "
-                           f"shape {W.shape} has, got shape {x.shape}")
-    check_bias(bias, W.shape[:-1])
-    if W.ndim == 1:
+    x_shape, shape = stop_gradient(x).shape, stop_gradient(W).shape
+    if len(shape) not in (1, 2):
+        raise RuntimeError(f"weight must have one or two dimensions, got shape {shape}")
+    if x_shape[-1:] != shape[-1:]:
+        raise RuntimeError(f"input must have {shape[-1]} entries in its last dimension, as weight of "
+                           f"shape {shape} has, got shape {x_shape}")
+    check_bias(bias, shape[:-1])
+    if len(shape) == 1:
         y = np.matmul(x, W)
         return y if bias is None else y + bias
     if bias is None:

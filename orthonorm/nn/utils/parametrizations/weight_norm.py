@@ -141,7 +141,8 @@ def _scaled(g: Any, v: Any, dim: int) -> Any:
     :math:`\bar v = (G - \bar g \, u) \, g / \|v\|`.
     """
     v, c = _to_usual_scale(v, dim)
-    norm, others = _norm(v, dim), _others(v, dim)
+    others = _others(v, dim)
+    norm = numpy.sqrt(numpy.sum(v * v, axis=others, keepdims=dim != -1))
     factor = g / (norm + (norm == 0))
 
     def pull(G: Any, wanted: Any) -> tuple:
