@@ -2,13 +2,14 @@
 # they need them, and renew them when setup.cfg changes.
 PYTHON ?= python3
 MUTANTS ?= 400
+PROGRAMS ?= 300
 # make live TORCH=2.14.1 compares with that PyTorch, in an environment of its own.
 TORCH ?= 2.13.0
 LIVE = .venv-torch$(if $(filter-out 2.13.0,$(TORCH)),-$(TORCH))
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live bench accuracy frameworks properties conformance-vectors conformance-mutants endurance league notebooks clean
+.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live differential bench accuracy frameworks properties conformance-vectors conformance-mutants endurance league notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -55,6 +56,9 @@ dist: .venv/installed-dist  ## build the wheel and the source archive
 live: $(LIVE)/installed-torch  ## compare with the answers of PyTorch itself on fresh inputs
 	for seed in 1 2 3; do $(LIVE)/bin/python -m orthonorm equivalence --live --seed $$seed || exit; done
 	$(LIVE)/bin/python -m tests.live.checkpoints
+
+differential: $(LIVE)/installed-torch  ## drive this package and PyTorch through the same 300 random programs
+	OMP_NUM_THREADS=1 $(LIVE)/bin/python -m tests.live.differential $(PROGRAMS)
 
 # torch-householder needs a C++ compiler; without it the benchmark says that it is not installed.
 bench: .venv-torch/installed-benchmark  ## time this package, PyTorch and JAX side by side (30 minutes)

@@ -211,12 +211,12 @@ def is_array(x: Any) -> bool:
 
 
 def read_only(value: Any) -> Any:
-    """Return a view of an array, or a tracer, that nobody writes into.
+    """Return a view of an array that nobody writes into; tracers and what is no array as they are.
 
     What is written into a computed tensor would be lost, and what a parametrization wrote into its
     argument would change the original.
     """
-    if isinstance(value, Box):
+    if not isinstance(value, (np.ndarray, np.generic)):
         return value
     value = np.asarray(value).view()
     value.flags.writeable = False

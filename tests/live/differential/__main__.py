@@ -1,4 +1,4 @@
-"""``python -m tests.live.differential SEQUENCES [SEED]``: run random programs, and report."""
+"""``python -m tests.live.differential PROGRAMS [SEED]``: run random programs, and report."""
 import sys
 import warnings
 
@@ -8,13 +8,13 @@ from hypothesis.stateful import run_state_machine_as_test
 from .machine import Differential
 
 
-def main(sequences, seed_):
+def main(programs, seed_):
     warnings.simplefilter("ignore")
     run = seed(seed_)(run_state_machine_as_test)
     run(Differential, settings=settings(
-        max_examples=sequences, stateful_step_count=14, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink], print_blob=False))
-    print(f"{sequences} random programs, seed {seed_}: no difference that is not on the list")
+        max_examples=programs, stateful_step_count=14, deadline=None, database=None, print_blob=False,
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink]))
+    print(f"{programs} random programs, seed {seed_}: no difference that is not on the list")
 
 
 if __name__ == "__main__":
