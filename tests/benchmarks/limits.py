@@ -4,6 +4,8 @@ For each cell, on one thread: PyTorch's time over the aim, which is the time tha
 time; the time of the matrix products (or of the passes over memory) of our algorithm with their results
 in place, and, backwards, that of the same loss of a plain parameter, ``sum(C * W)`` and its gradient
 through autograd, both of which our time contains.
+
+Then the steps of training that are bounded by products of matrices, and these products alone.
 """
 from typing import Any, Callable
 
@@ -14,8 +16,10 @@ import scipy.linalg
 from orthonorm import nn
 from orthonorm.core.householder import product_of_reflectors
 from orthonorm.core.inverses import inverse, lapack
+from orthonorm.equivalence.libraries import Orthonorm, PyTorch
 from orthonorm.func import value_and_grad
 
+from . import training
 from .cells import DTYPES, Cell, arrays
 from .libraries import orthonorm_program, pytorch_program
 from .timing import clock, paired, quartiles, threads
@@ -26,6 +30,18 @@ AIMS = [("cayley", (512, 64), "forward+backward", 25), ("cayley", (1024, 64), "f
         *(("spectral_norm", shape, "forward+backward", 1.5)
           for shape in ((32, 32), (256, 256), (1024, 1024), (256, 128, 3, 3)))]
 SECONDS = 8.0  # for a cell
+
+# For a step of training: what was asked for, and (m, l, n, how many) of the products of m x l by l x n
+# matrices in it: of the value, of the gradient by what came before, of that by the weights.
+STEPS = {
+    "LSTM 8 to 64, 100 steps": (1, [(256, 73, 32, 100), (64, 256, 32, 100), (256, 3200, 73, 1)]),
+    "Conv2d 16 to 32, 3x3 on 32x32": (
+        0.85, [(32, 144, 1024, 16), (144, 32, 1024, 16), (144, 1024, 32, 16)]),
+    "Conv2d 64 to 64, 3x3, stride 2 on 16x16": (
+        0.85, [(64, 576, 64, 16), (576, 64, 64, 16), (576, 64, 64, 16)]),
+    "ConvTranspose2d 32 to 16, 4x4, stride 2 on 16x16": (
+        0.85, [(256, 32, 256, 16), (32, 256, 256, 16), (256, 256, 32, 16)]),
+}
 
 
 def main() -> None:
@@ -43,6 +59,32 @@ def main() -> None:
                 loss = f"{times['loss']:8.3f}" if cell.backward else ""
                 print(f"{str(cell):43}{f'{aim} x':>6}{times['PyTorch'] / aim:8.3f}{times['ours']:8.3f}"
                       f"{times['arithmetic']:12.3f}{loss}", flush=True)
+        print(f"\n{'milliseconds a step':60}{'asked':>8}{'ours':>8}{'products':>10}")
+        for workload in training.workloads():
+            if workload.name in STEPS:
+                print_step(workload)
+
+
+def print_step(workload: training.Workload) -> None:
+    aim, products = STEPS[workload.name]
+    times = paired({"PyTorch": workload.prepare(PyTorch(), workload.dtype),
+                    "ours": workload.prepare(Orthonorm(), workload.dtype),
+                    "products": bare_products(products, workload.dtype)}, SECONDS, clock(1))
+    ms = {name: 1e3 * quartiles(seconds)[1] for name, seconds in times.items()}
+    print(f"{str(workload):60}{ms['PyTorch'] / aim:8.3f}{ms['ours']:8.3f}{ms['products']:10.3f}",
+          flush=True)
+
+
+def bare_products(products: list[tuple[int, int, int, int]], dtype: str) -> Callable[[], Any]:
+    """Multiply matrices of the given shapes into arrays that are there already."""
+    operands = [(numpy.ones((m, k), dtype), numpy.ones((k, n), dtype), numpy.empty((m, n), dtype),
+                 count) for m, k, n, count in products]
+
+    def run() -> None:
+        for A, B, out, count in operands:
+            for _ in range(count):
+                numpy.matmul(A, B, out=out)
+    return run
 
 
 def loss_of_a_plain_weight(cell: Cell) -> Callable[[], Any]:
