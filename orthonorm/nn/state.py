@@ -269,7 +269,8 @@ def _load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompati
 
 def _hints(given: Mapping[str, Any], unexpected: list[str]) -> Iterator[str]:
     """Say what to do about keys that are there for a known reason."""
-    if (nested := nested_under({key: given[key] for key in unexpected})) is not None:
+    there = {key: given[key] for key in unexpected if key in given}  # a hook may report others
+    if (nested := nested_under(there)) is not None:
         yield (f"It holds a dict under {nested!r}, as checkpoints of training runs do: load "
                f"state_dict[{nested!r}]")
     for stem in (key.removesuffix("_orig") for key in map(str, unexpected) if key.endswith("_orig")):

@@ -13,7 +13,7 @@ ERRORS = [
     ("weight_norm.* on top", "ValueError", "", "PyTorch registers it, and every reading fails"),
     ("orthogonal.*householder.* on top", "ValueError", "",
      "the signs would jump; PyTorch makes zeros of what is not 1 or -1"),
-    ("transfer.* of another shape", "ValueError", ".*", "PyTorch gives _u and _v of both another shape"),
+    ("transfer.* of another shape", "ValueError", ".*", "PyTorch gives both _u and _v another shape"),
     ("assign shape", "ValueError", "", "PyTorch takes another shape, and the layer fails when called"),
     ("assign", ".*", "NotImplementedError", "what PyTorch cannot invert: matrix_exp and cayley"),
     ("call|gradients|second|step", ".+", ".+",
