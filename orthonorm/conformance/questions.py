@@ -2,6 +2,7 @@
 
 The format of the files is on the page ``vectors/README.rst``.
 """
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,8 +104,9 @@ def questions(operation: str | None = None, dtype: str | None = None) -> Iterato
                 yield question
 
 
+@functools.cache
 def read(path: Path) -> list[Question]:
-    """Read one file of questions.
+    """Read one file of questions; the second time return the same, whose arrays are read-only.
 
     Parameters
     ----------
@@ -178,8 +180,10 @@ def array(node: dict[str, Any]) -> np.ndarray:
     numbers = np.array([number(x) for x in data], np.float64)
     with np.errstate(over="ignore"):
         if dtype.startswith("complex"):
-            return numbers.view(np.complex128).astype(dtype).reshape(shape)
-        return numbers.astype(dtype).reshape(shape)
+            numbers = numbers.view(np.complex128)
+        x = numbers.astype(dtype).reshape(shape)
+    x.flags.writeable = False
+    return x
 
 
 def number(x: Any) -> float:

@@ -143,6 +143,18 @@ def test_a_refusal_is_right_where_it_is_expected_only():
     assert "a value, where an exception or NaN is expected" in messages(report)
 
 
+def test_of_several_results_each_has_to_be_right():
+    """A wrong v is noticed beside a right u, and the other way round."""
+    for wrong in (0, 1):
+        def power_iteration(*arguments):
+            results = list(definitions.power_iteration(*arguments))
+            results[wrong] = -results[wrong]
+            return results
+
+        report = judged(power_iteration, "power_iteration", "float64")
+        assert outcomes(report) == {"failed"}
+
+
 def test_strided_questions_come_strided():
     strided = set()
 
