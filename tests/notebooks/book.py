@@ -41,7 +41,15 @@ LOOK = """(async () => {
       .map(p => parseFloat(getComputedStyle(p).fontSize)), 99),
   };
 })()"""
-WIDTH = "document.documentElement.scrollWidth"
+# How far to the right anything reaches, but for what stands in a box that scrolls.
+WIDTH = """(() => {
+  const scrolls = e => e.tagName !== "ARTICLE"
+    && (/auto|scroll|hidden/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+  const outside = [...document.querySelectorAll("article *")]
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e));
+  return Math.max(document.documentElement.scrollWidth,
+                  ...outside.map(e => e.getBoundingClientRect().right));
+})()"""
 
 
 class Browser:
