@@ -413,7 +413,7 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
     Raises
     ------
     ValueError
-        As :func:`register_parametrization`.
+        As :func:`register_parametrization`; if the tensors have different shapes.
     KeyError
         If `tensor_name` is not parametrized in `from_module`.
 
@@ -442,5 +442,13 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
             part._buffers.update(buffers)
         target = to_module.parametrizations[name]
         for registry in ("_parameters", "_buffers"):
+            _check_shapes(name, getattr(source, registry), getattr(target, registry))
             getattr(target, registry).update(getattr(source, registry))
     return to_module
+
+
+def _check_shapes(name: str, given: dict[str, Any], present: dict[str, Any]) -> None:
+    for key, one in given.items():
+        if key in present and present[key].shape != one.shape:
+            raise ValueError(f"cannot transfer {name!r}: {key} has shape {one.shape}, and would take "
+                             f"the place of shape {present[key].shape}")

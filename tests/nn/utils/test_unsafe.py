@@ -2,7 +2,12 @@
 import pytest
 
 from orthonorm import nn
-from orthonorm.nn.utils.parametrize import cached, register_parametrization
+from orthonorm.nn.utils.parametrizations import orthogonal
+from orthonorm.nn.utils.parametrize import (
+    cached, register_parametrization, transfer_parametrizations_and_params,
+)
+
+from ..snapshots import snapshot
 
 
 class Text(nn.Module):
@@ -24,3 +29,19 @@ def test_what_is_no_array_is_read_as_it_is():
         register_parametrization(layer, "weight", Double())
     register_parametrization(layer, "weight", Double(), unsafe=True)
     assert layer.weight == "texttext"
+
+
+class Halved(nn.Module):
+    def forward(self, X):
+        return X / 2
+
+
+@pytest.mark.parametrize("register", [
+    lambda m: register_parametrization(m, "weight", Halved()),
+    lambda m: orthogonal(m, orthogonal_map="cayley", use_trivialization=False)])
+def test_a_transfer_to_a_tensor_of_another_shape_is_refused(register):
+    source, target = register(nn.Linear(3, 2, rng=0)), nn.Linear(2, 2, rng=1)
+    before = snapshot(target), snapshot(source)
+    with pytest.raises(ValueError, match="cannot transfer 'weight': original has shape .2, 3."):
+        transfer_parametrizations_and_params(source, target)
+    assert (snapshot(target), snapshot(source)) == before
