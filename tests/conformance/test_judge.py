@@ -1,4 +1,5 @@
 """The judge: what is right, what is wrong, and that no program can stop it."""
+import dataclasses
 import json
 import sys
 import types
@@ -9,6 +10,8 @@ import pytest
 from orthonorm import conformance
 from orthonorm.__main__ import main
 from orthonorm.conformance import ConformanceError, adapters, judge
+from orthonorm.conformance.asking import Reply
+from orthonorm.conformance.judge import verdict
 from orthonorm.core import definitions
 from tests.conformance import own
 
@@ -141,6 +144,15 @@ def test_a_refusal_is_right_where_it_is_expected_only():
     assert {v.question.expect for v in refused} == {"refusal", "either"}
     report = judged(lambda X: np.zeros_like(X))
     assert "a value, where an exception or NaN is expected" in messages(report)
+
+
+@pytest.mark.parametrize("answer, ratio", [(1.25, 0.0), (1.0, 2.5), (0.75, 5.0)])
+def test_the_truth_is_the_sum_of_its_parts(answer, ratio):
+    question = dataclasses.replace(
+        next(iter(QUESTIONS.values())), high=[np.array([[1.0]])], low=[np.array([[0.25]])],
+        tolerance=[1.0], limit=10)
+    found = verdict(question, Reply("arrays", [np.array([[answer]], np.float32)]))
+    assert found.ratio == ratio and found.outcome == "passed"
 
 
 def test_of_several_results_each_has_to_be_right():
