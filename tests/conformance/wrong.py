@@ -405,7 +405,7 @@ TEXTS_OF_PROGRAMS = [
     (
         "second order",
         ["unitary_householder_hvp"],
-        "    d = rounded(x / size)\n",
+        "    d = x / size\n",
         "    d = x / size * 0 + plain(x / size)\n",
     ),
     (
@@ -429,7 +429,7 @@ TEXTS_OF_PROGRAMS = [
     (
         "second part",
         ["unitary_householder_jvp"],
-        "return x / norm(x, ())",
+        "return x / rounded(norm(x, ()))",
         "return x / plain(norm(x, ()))",
     ),
     (

@@ -145,7 +145,7 @@ def with_signs(program, signs):
 
 def phases(X):
     x = diagonal(X)
-    return x / norm(x, ())
+    return x / rounded(norm(x, ()))
 
 
 @any_shape
@@ -162,8 +162,8 @@ def unitary_householder_other(X):
 def unitary_householder_vjp(X, G):
     n, k = plain(X).shape
     x = diagonal(X)
-    size = norm(x, ())
-    d = rounded(x / size)
+    size = rounded(norm(x, ()))
+    d = x / size
     dbar = total(conj(reflectors(X)) * G, -2)
     xbar = (dbar - d * real(conj(d) * dbar)) / size
     return reflectors_vjp(X, G * conj(d)) + eye(n, k, like=X) * xbar

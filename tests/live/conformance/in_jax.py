@@ -49,7 +49,7 @@ def reflectors(X):
     Q = jnp.broadcast_to(jnp.eye(n, k, dtype=X.dtype), X.shape)
     for j in reversed(range(k)):
         v = V[..., j:j + 1]
-        Q = Q - v @ (H(v) @ Q) * (2 / jnp.sum(jnp.abs(v)**2, axis=-2, keepdims=True))
+        Q = Q - v @ (H(v) @ Q) * (2 / jnp.real(H(v) @ v))
     return Q
 
 
