@@ -54,6 +54,10 @@ NOTES = {
         "all matrices of a stack are divided by one norm",
         "HeavyBall issue 96: the batch is normalised as a whole",
     ),
+    "norms of a stack": (
+        "what fits the norm of one matrix of a stack, a number of squarings, is taken for the others",
+        "scipy 25924: the batched expm of SciPy 1.18.0",
+    ),
     "norm floor": (
         "a floor of the norm, or a number added to it, leaves small matrices small",
         "Emerging-Optimizers issues 229 and 230; eps=1e-7 in torch.optim.Muon",

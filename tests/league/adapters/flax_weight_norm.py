@@ -20,7 +20,8 @@ def normalized(g, v, dim):
     layer = nn.WeightNorm(
         Weight(v), feature_axes=None if dim in (None, -1) else dim % v.ndim, epsilon=0
     )
-    params = {"params": {"layer_instance": {"kernel": v}, "layer_instance/kernel/scale": jnp.ravel(g)}}
+    scale = jnp.reshape(g, () if dim in (None, -1) else -1)
+    params = {"params": {"layer_instance": {"kernel": v}, "layer_instance/kernel/scale": scale}}
     return layer.apply(params)
 
 

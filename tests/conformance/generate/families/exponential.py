@@ -88,6 +88,10 @@ def special(operation, dtype):
         question = at(f"small-norm-{norm:g}", draw(f"small-norm-{norm:g}", 4, 1.0), "small norm")
         yield scaled_to(question, norm, question.arguments["A"])
     yield at("strided", draw("strided", 3, 1.0), "non-contiguous")
+    S = matrix(f"{operation}/{dtype}/stack-of-norms", (3, 3, 3), dtype, 1.0)
+    S = (S - np.swapaxes(S.conj(), -1, -2)) * np.array([10, 0.1, 1e-3]).reshape(3, 1, 1)
+    yield at("stack-of-norms", S, "norms of a stack")
+    yield at("stack-of-norms-upwards", S[::-1], "norms of a stack")
     if dtype in ("float32", "complex128"):
         for label in ("nothing", "empty-stack"):
             shape = (0, 0) if label == "nothing" else (0, 2, 2)
