@@ -14,11 +14,6 @@ How to read it:
 5. ``f_vjp(X, G)`` is the gradient in X of a loss whose gradient in Q = f(X) is G. For complex numbers
    it is the direction of steepest ascent: the adjoint of Df(X) for the inner product Re tr(A^H B).
 6. ``f_with_base(base, X)`` is ``base @ f(X)``, the dynamic trivialization; ``f_inverse(Q)`` goes back.
-7. Then: orthonormal factors, power iteration, and the spectral and weight normalisations.
-
->>> cayley(np.array([[0.0, 0.0], [2.0, 0.0]])) + 0.0
-array([[ 0., -1.],
-       [ 1.,  0.]])
 """
 import functools
 
@@ -48,7 +43,6 @@ def any_shape(tall):
 
 
 # The exponential and the Cayley transform of a skew-Hermitian matrix
-
 def skew(X):
     """Return A = L - L^H (..., n, n), where L has the lower triangle of a tall X and zero columns."""
     n, k = X.shape[-2:]
@@ -96,7 +90,6 @@ def cayley_vjp(X, G):
 
 
 # Householder reflectors
-
 def reflector_vector(X, j):
     """Return v (..., n, 1): zeros, then 1 in row j, then column j of X below the diagonal."""
     v = np.zeros((*X.shape[:-1], 1), X.dtype)
@@ -146,25 +139,23 @@ def diagonal(X):
 def householder(X):
     """Return H_1 ... H_k E diag(d) for real X: d = -1 where the diagonal's sign bit is set, else 1.
 
-    >>> householder(np.array([[1.0], [1.0]]))
-    array([[ 0.],
-           [-1.]])
+    >>> householder(np.array([[1.0, 1.0]]))
+    array([[ 0., -1.]])
     """
-    require_real(X)
-    return product_of_reflectors(X) * np.copysign(1, diagonal(X))
+    return product_of_reflectors(require_real(X)) * np.copysign(1, diagonal(X))
 
 
 @any_shape
 def householder_vjp(X, G):
     """Return the adjoint of :func:`householder`; no gradient flows to the signs."""
-    require_real(X)
-    return product_of_reflectors_vjp(X, G * np.copysign(1, diagonal(X)))
+    return product_of_reflectors_vjp(require_real(X), G * np.copysign(1, diagonal(X)))
 
 
 def require_real(X):
-    """Raise ValueError if `X` is complex."""
+    """Return `X`, or raise ValueError if it is complex."""
     if np.iscomplexobj(X):
         raise ValueError(f"X must be real, got {X.dtype}; for complex X take unitary_householder")
+    return X
 
 
 @any_shape
@@ -175,10 +166,7 @@ def unitary_householder(X):
 
 @any_shape
 def unitary_householder_vjp(X, G):
-    """Return the adjoint of :func:`unitary_householder`.
-
-    The gradient in a diagonal entry x with phase d = x / |x| is the part of dbar / |x| orthogonal to d.
-    """
+    """Return the adjoint of :func:`unitary_householder`: what is orthogonal to d in dbar counts."""
     x = diagonal(X)
     d = x / np.abs(x)
     dbar = np.sum(product_of_reflectors(X).conj() * G, axis=-2, keepdims=True)
@@ -187,7 +175,6 @@ def unitary_householder_vjp(X, G):
 
 
 # A base: the dynamic trivialization
-
 def with_base(base, X, map):
     """Return base @ map(X) for a tall X, (base @ map(X^T))^T for a wide one; n is the longer side."""
     return any_shape(lambda X: np.asarray(base) @ map(X))(X)
@@ -209,7 +196,6 @@ unitary_householder_with_base_vjp = functools.partial(with_base_vjp, vjp=unitary
 
 
 # The inverses: an X whose map is a given frame Q
-
 def inverse_of(map):
     """Extend an inverse to wide Q, and raise ValueError where no X has the frame `Q`."""
     def decorate(inverse):
@@ -274,10 +260,7 @@ def logm(Q):
 
 @inverse_of(unitary_householder)
 def unitary_householder_inverse(Q):
-    """Bring Q to diag(d), one reflector a column: v = x + |x| (x_1 / |x_1|) e_1, scaled to v_1 = 1.
-
-    x is the column from the diagonal on. The reflector takes it to -|x| (x_1 / |x_1|) e_1.
-    """
+    """Bring Q to diag(d), one reflector a column: v = x + |x| (x_1 / |x_1|) e_1, scaled to v_1 = 1."""
     X, R = np.zeros_like(Q), Q
     for j in range(Q.shape[-1]):
         v = R[..., :, j:j + 1] * (np.arange(Q.shape[-2]) >= j)[:, None]
@@ -293,23 +276,17 @@ def unitary_householder_inverse(Q):
 
 def householder_inverse(Q):
     """Return :func:`unitary_householder_inverse` of a real Q, whose phases are signs."""
-    require_real(np.asarray(Q))
-    return unitary_householder_inverse(Q)
+    return unitary_householder_inverse(require_real(np.asarray(Q)))
 
 
 # Functions of a general square matrix A
-
 expm = scipy.linalg.expm  # I + A + A^2/2 + ..., of one matrix or a stack
 
 
 def expm_frechet(A, E):
     """Return the derivative of exp at A along E, the upper right block of exp([[A, E], [0, A]])."""
-    A, E = np.asarray(A), np.asarray(E)
-    n = A.shape[-1]
-    block = np.zeros((*A.shape[:-2], 2 * n, 2 * n), np.result_type(A, E))
-    block[..., :n, :n] = block[..., n:, n:] = A
-    block[..., :n, n:] = E
-    return expm(block)[..., :n, n:]
+    A, n = np.asarray(A), np.shape(A)[-1]
+    return expm(np.block([[A, E], [np.zeros_like(A), A]]))[..., :n, n:]
 
 
 def expm_vjp(A, G):
@@ -318,7 +295,6 @@ def expm_vjp(A, G):
 
 
 # Orthonormal factors of a matrix A of full rank
-
 @any_shape
 def orthonormalize(A):
     """Return Q of A = Q R, the diagonal of R real and positive: what Gram and Schmidt make of A."""
@@ -358,11 +334,7 @@ def polar_vjp(A, G):
 
 
 def newton_schulz(A, coefficients, steps):
-    """Divide A by its Frobenius norm; repeat A <- a A + b A A^H A + c A A^H A A^H A.
-
-    coefficients is a triple (a, b, c) for all steps, or one for each. A singular value s becomes
-    a s + b s^3 + c s^5 in a step.
-    """
+    """Divide A by |A|; repeat A <- a A + b A A^H A + c A A^H A A^H A, (a, b, c) from coefficients."""
     return newton_schulz_iterates(np.asarray(A), coefficients, steps)[-1]
 
 
@@ -390,7 +362,6 @@ def newton_schulz_vjp(A, coefficients, steps, G):
 
 
 # Spectral and weight normalisation
-
 def power_iteration(W, u, v, n_power_iterations=1, eps=1e-12):
     """Improve u and v, leading singular vectors of W: u <- Wv / |Wv|, then v <- W^H u / |W^H u|."""
     for _ in range(n_power_iterations):

@@ -233,4 +233,4 @@ print(mailed.cayley(numpy.array([[0.0], [2.0]])).tolist())
 """
     run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert run.stdout == "[[0.0], [1.0]]\n", run.stderr
-    assert len(source.read_text().splitlines()) <= 440
+    assert len(source.read_text().splitlines()) <= 400
