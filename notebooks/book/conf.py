@@ -53,8 +53,25 @@ def lay_out():
                 cell["metadata"]["tags"].append("hide-input")
         handouts.write_notebook(notebook, lessons / path.name)
     (lessons / "index.md").write_text(list_of_lessons(), encoding="utf-8")
+    lay_out_league()
     shutil.copytree(ROOT / "tests" / "benchmarks" / "results", HERE / "results", dirs_exist_ok=True)
     shutil.copy(HERE / "node_modules" / "mathjax" / "es5" / "tex-svg-full.js", HERE / "_static")
+
+
+def lay_out_league():
+    """Copy the pages of the league and the museum; links to files become links to pages."""
+    def to_page(match):
+        return f":doc:`{match[1]} <{match[2]}>`".ljust(len(match[0]))
+    league = HERE / "league"
+    shutil.rmtree(league, ignore_errors=True)
+    shutil.copytree(ROOT / "tests" / "league" / "results", league)
+    shutil.copy(ROOT / "tests" / "league" / "museum.rst", league)
+    for page in league.glob("*.rst"):
+        text = page.read_text(encoding="utf-8")
+        text = re.sub(r"`([^`<]+) <([\w/]+)\.rst>`__", to_page, text)
+        for norm in sorted(set(re.findall(r"\|(\w+)\|", text))):  # |W| is a norm, and says so
+            text += f"\n.. |{norm}| replace:: \\|{norm}\\|\n"
+        page.write_text(text, encoding="utf-8")
 
 
 def list_of_lessons():
