@@ -15,6 +15,7 @@ ERRORS = [
      "the signs would jump; PyTorch makes zeros of what is not 1 or -1"),
     ("transfer.* of another shape", "ValueError", ".*", "PyTorch gives both _u and _v another shape"),
     ("assign shape", "ValueError", "", "PyTorch takes another shape, and the layer fails when called"),
+    ("assign", "AttributeError", "TypeError", "a list where a parametrization takes an array"),
     ("assign", ".*", "NotImplementedError", "what PyTorch cannot invert: matrix_exp and cayley"),
     ("call|gradients|second|step", ".+", ".+",
      "what a layer makes of a weight that has become text, or of another shape: other words for it"),
