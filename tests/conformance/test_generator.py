@@ -24,7 +24,8 @@ MAPS = ["matrix_exp", "cayley", "householder", "unitary_householder"]
 KINDS = ["", "_vjp", "_jvp", "_hvp", "_with_base", "_with_base_vjp", "_inverse"]
 OPERATIONS = [name + kind for name in MAPS for kind in KINDS] + [
     "expm", "expm_vjp", "expm_frechet", "power_iteration", "spectral_normalize",
-    "spectral_normalize_vjp", "weight_norm", "weight_norm_vjp", "orthonormalize", "polar", "polar_vjp",
+    "spectral_normalize_vjp", "weight_norm", "weight_norm_vjp", "orthonormalize",
+    "orthonormalize_vjp", "polar", "polar_vjp",
     "newton_schulz", "newton_schulz_vjp",
 ]
 QUESTIONS = list(questions())

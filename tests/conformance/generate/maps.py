@@ -195,3 +195,13 @@ def orthonormalize_other(A):
         rest = gram - H(R) @ R
         R[i, i:] = rest[i, i:] / sqrt(real(rest[i:i + 1, i]))
     return H(solve(H(R), H(A)))
+
+
+@any_shape
+def orthonormalize_vjp(A, G):
+    """Return (Q T + G - Q M) R^-H, M = Q^H G, T the lower triangle of M - M^H, half of its diagonal."""
+    k = plain(A).shape[-1]
+    Q = rounded(orthonormalize(A))
+    R, M = H(Q) @ A, H(Q) @ G
+    T = lower(M - H(M)) - (M - H(M)) * eye(k, k, like=A) / 2
+    return H(solve(R, H(Q @ T + G - Q @ M)))

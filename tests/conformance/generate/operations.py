@@ -81,6 +81,7 @@ def expm_vjp(A, G):
 
 PROGRAMS = {
     "orthonormalize": (maps.orthonormalize, by_another_way(maps.orthonormalize_other)),
+    "orthonormalize_vjp": (maps.orthonormalize_vjp, vjp_by_differences(maps.orthonormalize)),
     "polar": (nearest.polar, by_another_way(nearest.polar_other)),
     "polar_vjp": (nearest.polar_vjp, vjp_by_differences(nearest.polar)),
     "newton_schulz": (nearest.newton_schulz, by_another_way(nearest.newton_schulz_other)),
