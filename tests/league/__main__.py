@@ -6,14 +6,15 @@ import json
 import sys
 import time
 
-from .packages import PACKAGES
-from .running import RESULTS, fingerprint, judged
+from .packages import OURS, PACKAGES
+from .running import RESULTS, compare, fingerprint, judged
 from .table import write_pages
 
 
 def main(names: list[str]) -> None:
     RESULTS.mkdir(exist_ok=True)
     packages = [package for package in PACKAGES if not names or package.adapter in names]
+    ours = judged(OURS)["ratios"]
     for number, package in enumerate(packages, 1):
         file = RESULTS / f"{package.adapter}.json"
         kept = json.loads(file.read_text()) if file.exists() else {}
@@ -23,6 +24,7 @@ def main(names: list[str]) -> None:
             continue
         start = time.monotonic()
         result = judged(package)
+        compare(result, ours)
         file.write_text(json.dumps(result, indent=1) + "\n")
         said = result.get("error", f"{len(result.get('wrong', []))} wrong")
         print(f"{said} ({time.monotonic() - start:.0f} s)")

@@ -125,6 +125,25 @@ FINDINGS = [
         "small matrices at 1-norms above 2.",
     ),
     Finding("torch_weight_norm", "*wrong*", "missing", "Lengths g of a wrong shape are broadcast."),
+    Finding("flax_weight_norm", "*wrong*", "missing", "Lengths g of a wrong shape are broadcast."),
+    Finding("equinox_weight_norm", "*wrong*", "missing", "Lengths g of a wrong shape are broadcast."),
+    Finding("flax_weight_norm", "*", "fault", "The squares of the entries under- or overflow."),
+    Finding("equinox_weight_norm", "*", "fault", "The squares of the entries under- or overflow."),
+    Finding(
+        "jax_scipy",
+        "expm*/refused/*",
+        "missing",
+        "The derivative along an infinite direction is finite numbers.",
+    ),
+    Finding("jax_scipy", "polar_*", "missing", "Its loop has no reverse mode; it raises."),
+    Finding("jax_scipy", "polar/*wide*", "missing", "QDWH takes tall matrices only."),
+    Finding(
+        "jax_scipy",
+        "expm*",
+        "fault",
+        "One to four digits are lost where the exponential decays, in the derivative at norms of 10 "
+        "and more, and in stacks of different norms.",
+    ),
     Finding("torch_weight_norm", "*", "fault", "The squares of the entries under- or overflow."),
     Finding(
         "torch_householder",

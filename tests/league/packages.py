@@ -25,9 +25,11 @@ class Package:
     convention: str
 
 
+OURS = Package("orthonorm_package", "numpy", (), "core for values, gradients for derivatives")
+
 PACKAGES = [
     Package("definitions", "numpy", (), "the definitions themselves, in the question's precision"),
-    Package("orthonorm_package", "numpy", (), "core for values, gradients for derivatives"),
+    OURS,
     Package(
         "torch_orthogonal",
         "torch",

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ ROOT = HERE.parent.parent
 RESULTS = HERE / "results"
 VECTORS = ROOT / "orthonorm" / "conformance" / "vectors"
 MINUTES = 10  # for one package
+EXACT = 1e-3  # a smaller ratio counts as this in the means, as in the judge's
 VARIABLES = os.environ | {
     "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "DEV": "CPU"}
 COMPILED = {"torch": "torch-householder==1.0.1"}  # against the torch that is installed
@@ -85,8 +87,22 @@ def judged(package: Package) -> dict:
     finally:
         report.unlink(missing_ok=True)
     wrong = [question for question in whole["questions"] if question["outcome"] in ("failed", "error")]
+    ratios = {question["id"]: question["ratio"] for question in whole["questions"]
+              if question["outcome"] == "passed" and question["ratio"] is not None}
     return result | {"versions": versions(python, package), "operations": whole["operations"],
-                     "wrong": wrong}
+                     "wrong": wrong, "ratios": ratios}
+
+
+def compare(result: dict, ours: dict[str, float]) -> None:
+    """Put the two mean ratios on the questions that both answer rightly into each row of a result."""
+    ratios = result.pop("ratios", {})
+    for row in result.get("operations", []):
+        start = f"{row['operation']}/{row['dtype']}/"
+        both = [id for id in ratios if id in ours and id.startswith(start)]
+        row["both"] = len(both)
+        row["theirs"], row["ours"] = (
+            statistics.geometric_mean(max(each[id], EXACT) for id in both) if both else None
+            for each in (ratios, ours))
 
 
 def versions(python: pathlib.Path, package: Package) -> dict[str, str]:
