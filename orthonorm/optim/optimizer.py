@@ -321,12 +321,14 @@ def _named_parameter(pair: Any) -> tuple[str, Parameter]:
 
 
 def check_not_negative(options: Mapping[str, Any], **descriptions: str) -> None:
+    """Raise ValueError, in PyTorch's words, if one of the named options is negative or NaN."""
     for name, description in descriptions.items():
         if not number(name, options[name]) >= 0:
             raise ValueError(f"Invalid {description}: {options[name]}")
 
 
 def number(name: str, value: Any) -> float:
+    """Return an option as a float, or raise TypeError if it is no number."""
     try:
         return float(value + 0.0)  # a string fails, where float() alone reads it
     except TypeError:
