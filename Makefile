@@ -1,7 +1,8 @@
 # Everything runs in .venv, and what needs PyTorch in .venv-torch. The targets make these environments when
 # they need them, and renew them when setup.cfg changes.
 PYTHON ?= python3
-MUTANTS ?= 400
+MUTANTS ?= 50
+PACKAGES ?= core gradients nn/utils nn func optim checkpoints equivalence conformance
 PROGRAMS ?= 300
 # make live TORCH=2.14.1 compares with that PyTorch, in an environment of its own.
 TORCH ?= 2.13.0
@@ -26,8 +27,8 @@ coverage: .venv/installed-coverage  ## run all tests, and say what of the packag
 test-matrix:  ## run all tests on Python 3.11 to 3.13, with the oldest and the newest packages (10 minutes each)
 	.ci/test-matrix
 
-mutation: .venv/installed-mutation  ## break core, gradients and nn/utils in 400 random places, and run the tests (2 hours)
-	.venv/bin/python -m tests.mutation 0 $(MUTANTS)
+mutation: .venv/installed-mutation $(LIVE)/installed-torch  ## break each package in 50 random places, and run the tests (2 hours)
+	TORCH_PYTHON=$(LIVE)/bin/python .venv/bin/python -m tests.mutation 0 $(MUTANTS) $(PACKAGES)
 
 properties: .venv/installed-test  ## test what holds for all arguments on many more of them (15 minutes)
 	EXAMPLES=2000 FAULT_STEP=1 .venv/bin/python -m pytest -q -n auto tests/properties tests/test_faults.py

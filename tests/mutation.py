@@ -1,16 +1,22 @@
 """Mutation testing: break the package in one place, run the tests, and see whether one of them fails.
 
-``python -m tests.mutation FIRST LAST`` tests mutants FIRST to LAST - 1 of all those of ``FOLDERS``, in
-a random order that is always the same: any run of them is a random sample. It works on a copy in
-``mutants/``, appends a line for each to ``mutants/results.txt`` as soon as it is known, and prints the
-survivors. ``python -m tests.mutation FIRST LAST FILE`` tests those of one file.
+``python -m tests.mutation FIRST LAST NAME`` tests mutants FIRST to LAST - 1 of one of ``PACKAGES``, or
+of one file, in a random order that is always the same: any run of them is a random sample. Several
+NAMEs are tested one after the other. It works on a copy in ``mutants/``, appends a line for each mutant
+to ``mutants/results.txt`` as soon as it is known, and prints the survivors.
+
+The line says which suite of tests kills. Property tests run last, so that they kill only what nothing
+else does. What needs PyTorch runs in ``.venv-torch``, or with the Python that TORCH_PYTHON names.
 """
+from contextlib import suppress
 import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from cosmic_ray.ast import ast_nodes, get_ast
@@ -18,15 +24,40 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 from parso.python.tree import Name
 
-FOLDERS = ["orthonorm/core", "orthonorm/gradients", "orthonorm/nn/utils"]
-TESTS = ["tests/core", "tests/gradients", "tests/nn"]
+# The folders or files of each package, the tests that are its own, and other tests that use it.
+PACKAGES = {
+    "core": ("orthonorm/core", "tests/core", "tests/gradients tests/nn tests/test_*.py"),
+    "gradients": ("orthonorm/gradients", "tests/gradients", "tests/nn tests/test_*.py"),
+    "nn/utils": ("orthonorm/nn/utils orthonorm/nn/utils/parametrizations", "tests/nn",
+                 "tests/test_*.py"),
+    "nn": ("orthonorm/nn orthonorm/nn/functional", "tests/nn",
+           "tests/test_[bdft]*.py tests/test_optim*.py tests/checkpoints/test_parametrized.py"),
+    "func": ("orthonorm/func.py", "tests/test_func*.py",
+             "tests/nn tests/test_[bdt]*.py tests/test_fa*.py tests/test_optim*.py"),
+    "optim": ("orthonorm/optim", "tests/test_optim*.py tests/test_muon.py", "tests/test_[bdft]*.py"),
+    "checkpoints": ("orthonorm/checkpoints", "tests/checkpoints", "tests/test_[bdm]*.py"),
+    "equivalence": ("orthonorm/equivalence orthonorm/equivalence/cases", "tests/equivalence",
+                    "tests/test_a*.py tests/test_m*.py"),
+    "conformance": ("orthonorm/conformance", "tests/conformance", "tests/test_main.py"),
+}
+# The tests that are likeliest to fail, where they are not called test_NAME.py.
+LIKELY = {"cells": "recurrent", "recurrence": "recurrent", "state": "module", "tree": "module",
+          "trilinear": "linear", "arrays": "linear", "padding": "convolution", "adam": "optim",
+          "optimizer": "optim", "sgd": "optim", "case": "report", "functions": "report",
+          "layers": "report", "optimizers": "report", "parametrizations": "report",
+          "programs": "report", "libraries": "report", "training": "runs", "adapters": "judge",
+          "asking": "judge", "questions": "judge", "report": "judge", "worker": "judge"}
 DEFINED = ["tests/core/test_definitions.py", "tests/core/test_against_definitions.py",
            "tests/gradients/test_against_definitions.py"]
-REST = ["tests/properties", *map(str, sorted(Path().glob("tests/test_*.py")))]
-PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-EQUIVALENCE = [sys.executable, "-m", "orthonorm", "equivalence"]
+FUZZ = "tests/checkpoints/test_fuzz.py"
+PROPERTIES = {"checkpoints": FUZZ, **dict.fromkeys(["optim", "equivalence", "conformance"])}
+TORCH = Path(os.environ.get("TORCH_PYTHON", ".venv-torch/bin/python")).absolute()
+LIVE = {"equivalence": ["tests/live/test_compare_modules.py", "tests/live/test_recordings.py"],
+        "conformance": ["tests/live/test_judge.py"]}
+PYTEST = ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+IN_TORCH = [TORCH, *PYTEST, "--override-ini", "addopts="]
 NOT_COPIED = shutil.ignore_patterns(".*", "mutants", "build", "dist", "*.egg-info", "__pycache__")
-TIMEOUT = 1200  # seconds; the slowest command takes two minutes on a machine of its own
+TIMEOUT = 300  # seconds; the slowest command takes one minute on a machine of its own
 SEED = 20261125
 
 
@@ -56,28 +87,58 @@ def places(path):
             for number in range(sum(len(list(operator.mutation_positions(node))) for node in nodes))]
 
 
+def paths(patterns, ending=""):
+    """List what the patterns match, those in folders that end so."""
+    found = [path for pattern in patterns.split() for path in sorted(Path().glob(pattern))]
+    return [file for path in found for file in
+            (sorted(path.glob(ending)) if ending and path.is_dir() else [path])]
+
+
 def commands(path):
-    """List what to run, the likely to fail first. Tests of a layer do not use the layers above it."""
+    """List the suites with what to run, the likely to fail first."""
     if path.name == "definitions.py":  # nothing but tests uses it
-        return [[*PYTEST, path, DEFINED[0]], [*PYTEST, *DEFINED[1:]]]
-    layer = FOLDERS.index(str(path.parent))
-    mirrors = layer == 0 and list(Path("tests/core").glob(f"test_{path.stem}.py"))
-    tests = mirrors or [TESTS[layer]]
-    return [[*PYTEST, path, *tests], EQUIVALENCE, [*PYTEST, *TESTS[layer:], *REST]]
+        return [("own tests", [sys.executable, *PYTEST, path, DEFINED[0]]),
+                ("own tests", [sys.executable, *PYTEST, *DEFINED[1:]])]
+    name, (folders, own, others) = next(
+        (name, package) for name, package in PACKAGES.items()
+        if path in paths(package[0], "*.py"))
+    names = {f"test_{path.stem}.py", f"test_{LIKELY.get(path.stem)}.py"}
+    likely = [test for test in paths(own, "**/test_*.py") if test.name in names]
+    live = [("live", [*IN_TORCH, *LIVE[name]])] if name in LIVE else []
+    properties = PROPERTIES.get(name, "tests/properties")
+    return [*(live if path.stem in ("modules", "record") else []),  # nothing else uses them
+            ("own tests", [sys.executable, *PYTEST, path, *likely]),
+            ("equivalence", [sys.executable, "-m", "orthonorm", "equivalence"]),
+            ("own tests", [sys.executable, *PYTEST, f"--ignore={FUZZ}", *paths(folders), *paths(own)]),
+            ("other tests", [sys.executable, *PYTEST, *paths(others)]), *live,
+            *([("property tests", [sys.executable, *PYTEST, properties])] if properties else [])]
+
+
+def run(command):
+    """Run a command, end what it started, and return its exit status, None at timeout, and output."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
+                   "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # which would take half of the time
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=said,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TIMEOUT)
+        status = process.poll()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        said.seek(0)
+        return status, said.read()
 
 
 def failure(path):
     """Run the tests of a file until one fails: return which, or None if all pass."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    for command in commands(path):
-        try:
-            done = subprocess.run(command, env=environment, timeout=TIMEOUT, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        except subprocess.TimeoutExpired:
-            return "timeout"
-        if done.returncode:
-            failed = re.search(r"^(?:FAILED|ERROR) (.+)$", done.stdout, re.MULTILINE)
-            return failed[1] if failed else done.stdout.strip().splitlines()[-1]
+    for suite, command in commands(path):
+        status, said = run(command)
+        if status != 0:
+            failed = re.search(r"^(?:FAILED|ERROR) (.+)$", said, re.MULTILINE)
+            last = said.strip().splitlines()[-1:] or [f"exit status {status}"]
+            return f"{suite}: {'timeout' if status is None else failed[1] if failed else last[0]}"
     return None
 
 
@@ -95,23 +156,25 @@ def test(path, operator, place):
     return f"{outcome} | {path}:{number} {type(operator).__name__} | {before}  ->  {after}"
 
 
-def main(first, last, *files):
-    shutil.rmtree("mutants/copy", ignore_errors=True)
-    shutil.copytree(".", "mutants/copy", ignore=NOT_COPIED)
+def main(first, last, *names):
+    Path("mutants").mkdir(exist_ok=True)
     results = open("mutants/results.txt", "a", buffering=1)
-    os.chdir("mutants/copy")
-    paths = list(map(Path, files)) or [
-        path for folder in FOLDERS for path in sorted(Path(folder).glob("*.py"))]
-    whole = failure(paths[0] if files else Path("orthonorm/core/cayley.py"))
-    assert not whole, "the tests fail before anything is broken"
-    mutants = [mutant for path in paths for mutant in places(path)]
-    random.Random(SEED).shuffle(mutants)
-    lines = []
-    for number, mutant in enumerate(mutants[first:last], first):
-        lines.append(f"{number} {test(*mutant)}")
-        print(lines[-1], file=results)
-    survivors = [line for line in lines if " SURVIVED | " in line]
-    print(*survivors, f"{len(lines) - len(survivors)} of {len(lines)} mutants were killed", sep="\n")
+    with tempfile.TemporaryDirectory(dir=Path("mutants").absolute()) as folder:
+        shutil.copytree(".", folder, ignore=NOT_COPIED, dirs_exist_ok=True)
+        os.chdir(folder)
+        for name in names:
+            files = paths(PACKAGES[name][0], "*.py") if name in PACKAGES else [Path(name)]
+            broken = failure(files[-1])
+            assert not broken, f"the tests fail before anything is broken: {broken}"
+            mutants = [mutant for path in files for mutant in places(path)]
+            random.Random(SEED).shuffle(mutants)
+            lines = []
+            for number, mutant in enumerate(mutants[first:last], first):
+                lines.append(f"{name} {number} {test(*mutant)}")
+                print(lines[-1], file=results)
+            survivors = [line for line in lines if " SURVIVED | " in line]
+            killed = len(lines) - len(survivors)
+            print(*survivors, f"{name}: {killed} of {len(lines)} mutants were killed", sep="\n")
 
 
 if __name__ == "__main__":

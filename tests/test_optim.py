@@ -433,6 +433,7 @@ BAD_OPTIONS = [
     (optim.Adam, {"weight_decay": -1}, "Invalid weight_decay value: -1"),
     (optim.Adam, {"betas": (1.0, 0.9)}, "Invalid beta parameter at index 0: 1.0"),
     (optim.Adam, {"betas": (0.9, -0.1)}, "Invalid beta parameter at index 1: -0.1"),
+    (optim.Adam, {"betas": (0.9, 0.99, 0.999)}, r"a pair of numbers, got \(0.9, 0.99, 0.999\)"),
     (optim.AdamW, {"lr": -1}, "Invalid learning rate: -1"),
 ]
 

@@ -40,8 +40,9 @@ def test_mse_loss(reduction, dtype):
 
 
 def test_mse_loss_warns_where_shapes_differ():
-    with pytest.warns(UserWarning, match=r"target has shape \(4,\) and input \(3, 4\)"):
+    with pytest.warns(UserWarning, match=r"target has shape \(4,\) and input \(3, 4\)") as warned:
         assert F.mse_loss(np.ones((3, 4)), np.zeros(4)) == 1
+    assert warned[0].filename == __file__  # the line of the caller
 
 
 # -- cross_entropy -----------------------------------------------------------------------------------
