@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .asking import Reply, checked, layout, one_line
+from .asking import Reply, checked, layout, one_line, printable
 from .questions import ConformanceError, Question, array
 
 LONGEST_LINE = 1_000_000  # bytes; the longest right one has not a tenth of it
@@ -57,7 +57,7 @@ def one_answer(line: bytes, questions: Mapping[str, Question]) -> tuple[str, Rep
     if question is None:
         raise ValueError(f"no question has the id {node['id']!r:.80}")
     if "error" in node:
-        text = " ".join(str(node["error"]).split())[:200]
+        text = printable(str(node["error"]))
         kind = "not offered" if text.startswith("NotImplemented") else "exception"
         return question.id, Reply(kind, text=text)
     answers = node["answer"] if isinstance(node["answer"], list) else [node["answer"]]
@@ -66,7 +66,7 @@ def one_answer(line: bytes, questions: Mapping[str, Question]) -> tuple[str, Rep
         wanted = [(x.shape, question.dtype) for x in question.high]
         if found != wanted:
             text = f"returns {layout(found)}, expected is {layout(wanted)}"
-            return question.id, Reply("malformed", text=" ".join(text.split())[:200])
+            return question.id, Reply("malformed", text=printable(text))
     return question.id, checked([array(x) for x in answers], question)
 
 

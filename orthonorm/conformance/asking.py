@@ -2,12 +2,15 @@
 from collections.abc import Callable, Mapping
 import copy
 from dataclasses import dataclass, field
+import itertools
 from typing import Any
 import warnings
 
 import numpy as np
 
 from .questions import Question, operations
+
+MOST = 9  # results are taken, more than any operation has
 
 
 @dataclass
@@ -65,15 +68,18 @@ def ask(function: Callable, question: Question) -> Reply:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = function(*arguments.values())
-            arrays = as_arrays(result, question.several)
+            reply = checked(as_arrays(result, question.several), question)
+            reply.arrays = [np.array(x) for x in reply.arrays]  # which it may write to later
+    except KeyboardInterrupt:
+        raise
     except NotImplementedError as error:
         return Reply("not offered", text=one_line(error))
-    except (Exception, SystemExit) as error:
-        return Reply("exception", text=one_line(error))
+    except BaseException as error:  # SystemExit, or the panic of a program in Rust, is no Exception
+        reply = Reply("exception", text=one_line(error))
     changed = [name for name, value in arguments.items() if not same(value, question.arguments[name])]
     if changed:
         return Reply("malformed", text=f"writes to its argument {', '.join(changed)}")
-    return checked(arrays, question)
+    return reply
 
 
 def fresh(value: Any, strided: bool) -> Any:
@@ -90,23 +96,26 @@ def fresh(value: Any, strided: bool) -> Any:
 
 
 def same(x: Any, y: Any) -> bool:
-    """Return whether two arguments have the same bits."""
-    return x.tobytes() == y.tobytes() if isinstance(y, np.ndarray) else x == y
+    """Return whether two arguments have the same bits, and the same shape."""
+    if isinstance(y, np.ndarray):
+        return x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes()
+    return x == y
 
 
 def as_arrays(result: Any, several: bool) -> list[np.ndarray]:
     """Return a result, or each of several, as an array: of whatever ``numpy.asarray`` takes.
 
-    Tensors of PyTorch are taken off their graph and device before.
+    Tensors of PyTorch are taken off their graph and device before. Of what never ends the first few are
+    taken: too many.
     """
-    return [as_array(x) for x in (result if several else [result])]
+    return [as_array(x) for x in (itertools.islice(result, MOST) if several else [result])]
 
 
 def as_array(x: Any) -> np.ndarray:
-    """Return one result as an array of its own."""
+    """Return one result as an array, which is not copied: its shape may be huge, and its strides 0."""
     if hasattr(x, "detach"):  # a tensor of PyTorch
         x = x.numpy(force=True)
-    return np.array(x)
+    return np.asarray(x)
 
 
 def checked(arrays: list[np.ndarray], question: Question) -> Reply:
@@ -131,4 +140,14 @@ def layout(arrays: list[tuple[tuple[int, ...], str]]) -> str:
 
 def one_line(error: BaseException) -> str:
     """Return the name and the text of an exception, the first 200 characters."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    try:
+        text = str(error)
+    except Exception:
+        text = "its text cannot be had"
+    return printable(f"{type(error).__name__}: {text}")
+
+
+def printable(text: str) -> str:
+    """Return the first 200 characters on one line, with escapes for what a terminal would obey."""
+    line = " ".join(text.split())[:200]
+    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in line)

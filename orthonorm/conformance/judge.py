@@ -65,7 +65,8 @@ def judge(adapter: Any, operation: str | None = None, dtype: str | None = None,
     Raises
     ------
     ConformanceError
-        If there is nothing to ask, no such operation or dtype, or a line of answers cannot be read.
+        If there is nothing to ask, nothing is offered, there is no such operation or dtype, or a line
+        of answers cannot be read.
     ImportError
         If a program cannot be loaded.
     OSError
@@ -76,7 +77,8 @@ def judge(adapter: Any, operation: str | None = None, dtype: str | None = None,
     A function gets copies of the arguments, by position. It returns what ``numpy.asarray`` takes, of
     the dtype of the arguments; tensors of PyTorch may require gradients. An exception is an answer,
     right where a refusal is expected; so is NaN. ``NotImplementedError`` says that something is not
-    offered: that neither passes nor fails.
+    offered: that neither passes nor fails. A program in a process of its own has the limits of this
+    one, as ``ulimit -v`` sets them for memory.
 
     Examples
     --------
@@ -96,6 +98,9 @@ def judge(adapter: Any, operation: str | None = None, dtype: str | None = None,
             verdicts.append(verdict(question, program.ask(question)))
             if progress:
                 progress(len(verdicts), len(asked))
+    if all(verdict.outcome == "not offered" for verdict in verdicts):
+        raise ConformanceError(f"nothing to judge: {program.name} says of every question that it is "
+                               f"not offered: {verdicts[0].message}")
     return Report(program.name, verdicts)
 
 
@@ -123,7 +128,8 @@ def verdict(question: Question, reply: Reply) -> Verdict:
         return Verdict(question, "refused")
     if question.expect == "refusal":
         return Verdict(question, "failed", message="a value, where an exception or NaN is expected")
-    errors = distances(question, reply.arrays)
+    with np.errstate(all="ignore"):  # whatever the program, or who judges it, has set
+        errors = distances(question, reply.arrays)
     ratio = max(relative(question.limit * error, tolerance)
                 for error, tolerance in zip(errors, question.tolerance))
     if all(error <= tolerance for error, tolerance in zip(errors, question.tolerance)):
@@ -139,9 +145,8 @@ def distances(question: Question, answer: list[np.ndarray]) -> list[float]:
         return [exact.distance_from_orthonormal(answer[0])]
     if question.judged_by:
         return [exact.distance_of_map(question.judged_by, answer[0], question.high[0])]
-    with np.errstate(over="ignore"):
-        return [norm((x.astype(high.dtype) - high) - low)
-                for x, high, low in zip(answer, question.high, question.low)]
+    return [norm((x.astype(high.dtype) - high) - low)
+            for x, high, low in zip(answer, question.high, question.low)]
 
 
 def relative(error: float, unit: float) -> float:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 VECTORS = Path(__file__).with_name("vectors")
+LARGEST_FILE = 20_000_000  # bytes; the largest right one has a fiftieth of it
 DTYPES = ("float32", "float64", "complex64", "complex128")
+JUDGED_BY = ("", "gram", "matrix_exp", "cayley", "householder", "unitary_householder")
 NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 
@@ -122,11 +124,17 @@ def read(path: Path) -> list[Question]:
         If the file is not what the format says.
     """
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"larger than {LARGEST_FILE} bytes")
         file = json.loads(path.read_text("utf-8"))
         notes = {flag: note["effect"] for flag, note in file["notes"].items()}
-        return [question(test, file, notes) for test in file["tests"]]
-    except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
-        text = f"{path} is no file of questions: {type(error).__name__}: {error}"
+        found = [question(test, file, notes) for test in file["tests"]]
+        if file["operation"] != path.stem or len({question.id for question in found}) < len(found):
+            raise ValueError("of another operation, or two tests have the same id")
+        return found
+    except (AttributeError, KeyError, OverflowError, RecursionError, StopIteration, TypeError,
+            ValueError) as error:
+        text = " ".join(f"{path} is no file of questions: {type(error).__name__}: {error}".split())
         raise ConformanceError(text[:400]) from error
 
 
@@ -134,6 +142,8 @@ def question(test: dict[str, Any], file: dict[str, Any], notes: dict[str, str]) 
     """Return one entry of a file's "tests" as a question."""
     arguments = {name: array(value) if isinstance(value, dict) else value
                  for name, value in test["arguments"].items()}
+    if not any(isinstance(x, np.ndarray) for x in arguments.values()):
+        raise ValueError(f"{test['id']} has no array among its arguments")
     judged_by = test.get("judged_by", "")
     if judged_by:
         target = next(iter(arguments.values()))
@@ -146,9 +156,12 @@ def question(test: dict[str, Any], file: dict[str, Any], notes: dict[str, str]) 
     tolerance = test["tolerance"] if several else [test["tolerance"]]
     if test["expect"] == "refusal":
         tolerance = []
-    right = test["expect"] in ("value", "refusal", "either")
-    if not right or not len(high) == len(low) == len(tolerance):
+    right = test["expect"] in ("value", "refusal", "either") and judged_by in JUDGED_BY
+    alike = [x.shape for x in high] == [x.shape for x in low] and len(high) == len(tolerance)
+    if not right or not alike:
         raise ValueError(f"{test['id']} lacks what is expected, or a tolerance")
+    if not all(0 <= number(x) < np.inf for x in tolerance) or not 0 < number(file["limit"]) < np.inf:
+        raise ValueError(f"{test['id']} has a tolerance or a limit that is no length")
     return Question(
         test["id"], file["operation"], arguments, test["expect"], high, low, several, tolerance,
         file["limit"], judged_by, tuple(test["flags"]),

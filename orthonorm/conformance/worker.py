@@ -35,7 +35,7 @@ def main(name: str) -> None:
 
     try:
         offered = functions(load(name))
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         return send(one_line(error))
     send(list(offered))
     while True:

@@ -207,6 +207,9 @@ def compare_paths(row: Row, ours: Arrays, theirs: Arrays, exact: Arrays | None,
     allowed = np.full(len(gaps[worst]), tolerance)
     if exact is not None:
         drift = np.max([distance(theirs[name], exact[name]) for name in exact], axis=0)
+        if not np.isfinite(drift).all():  # else it would allow anything
+            row.failures.append("PyTorch's numbers are not all finite")
+            return
         allowed = np.maximum(DRIFT * np.maximum.accumulate(drift), max(LEAST_DRIFT, tolerance))
         gaps = {name: distance(ours[name], exact[name]) for name in exact}
         row.pytorch_error = float(drift.max())

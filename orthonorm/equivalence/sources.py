@@ -166,7 +166,7 @@ def from_file(path: Path) -> Source:
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         text = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: no recording: {type(error).__name__}: {text}") from error
-    return Source(" ".join(name.split())[:100],
+    return Source("".join(filter(str.isprintable, " ".join(name.split())))[:100],
                   lambda case: cases.get(case.id), lambda run: followed.get(run.name), digits)
 
 

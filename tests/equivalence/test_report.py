@@ -74,9 +74,10 @@ def test_tolerance_of_gradients_is_wider_in_double_precision(off, fails):
     lambda answers: answers.update(weight=answers["weight"][:-1]),
     lambda answers: answers.update(weight=answers["weight"].astype(np.float32)),
     lambda answers: answers.update(weight=answers["weight"] * np.nan),
+    lambda answers: answers.update(weight=answers["weight"] + np.inf),
     lambda answers: answers.update(more=np.zeros(1)),
     lambda answers: answers.pop("grad"),
-], ids=["shape", "dtype", "nan", "missing", "more"])
+], ids=["shape", "dtype", "nan", "infinity", "missing", "more"])
 def test_other_differences_fail(change):
     row = one_row("cayley", "float64", change)
     assert len(row.failures) == 1

@@ -189,6 +189,15 @@ def test_nan_and_infinity_never_pass(value):
     assert row_of(path(1, value), path(1, value), path(1, 1)).failures
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_pytorch_that_is_not_finite_in_single_precision_does_not_pass(value):
+    """How far it has drifted says how far we may."""
+    ours = {"w": np.ones((3, 2), np.float32)}
+    theirs = {"w": np.where([[0, 0], [0, 1], [0, 0]], value, ours["w"]).astype(np.float32)}
+    row = row_of(ours, theirs, {"w": np.ones((3, 2))})
+    assert row.failures == ["PyTorch's numbers are not all finite"]
+
+
 @pytest.mark.parametrize("ours", [
     {}, {"w": np.ones((3, 1)), "x": np.ones(3)}, {"w": np.ones((3, 2))}, {"w": np.ones((2, 1))},
     {"w": np.ones((3, 1), np.float32)}], ids=["missing", "more", "shape", "steps", "dtype"])
