@@ -283,4 +283,5 @@ def as_triples(coefficients: Any, steps: int | None) -> list[list[float]]:
     if triples.ndim == 2 and given != steps:
         raise ValueError(f"coefficients has {given} triples for {steps} steps: give one triple, or one "
                          "for each step")
-    return np.broadcast_to(triples.astype(float), (steps, 3)).tolist()
+    listed = triples.astype(float).tolist()
+    return listed if triples.ndim == 2 else [listed] * steps

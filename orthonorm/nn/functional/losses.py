@@ -116,10 +116,10 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
     x, t = as_array(input), as_array(target)
-    shape = np.shape(x)
+    shape = stop_gradient(x).shape
     if not shape:
         raise RuntimeError("input must have a dimension of classes, got shape ()")
-    by_class = shape != np.shape(t)
+    by_class = shape != stop_gradient(t).shape
     if len(shape) == 1:  # a batch of one, until the end
         x, t = np.reshape(x, (1, -1)), np.reshape(t, (1, *t.shape))
     w = None
@@ -138,7 +138,8 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, ignore_index: int
 
 def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float) -> tuple:
     """Return logits, the factors of their log softmax, and what the mean is divided by."""
-    shape, dtype = x.shape, x.dtype
+    value = stop_gradient(x)
+    shape, dtype = value.shape, value.dtype
     if t.shape[:1] != shape[:1]:
         raise ValueError("input must have as many samples as target, got shapes "
                          f"{shape} and {t.shape}")
@@ -153,16 +154,19 @@ def _against_classes(x: Any, t: Any, w: Any, ignore_index: int, smoothing: float
     if index.size and not (0 <= index.min() and index.max() < classes):
         raise IndexError(f"target must hold classes from 0 to {classes - 1}, got {index.min()} to "
                          f"{index.max()}")
-    w = numpy.ones(classes, dtype) if w is None else w
-    w_t = keep(w[index], kept)
     wanted = index[:, None] == numpy.arange(classes).reshape(-1, *(len(shape) - 2) * (1,))
-    q = keep(np.broadcast_to(w_t[:, None], shape), wanted)
+    wanted &= kept[:, None]
+    if w is None:
+        q, count, each = wanted.astype(dtype), kept.sum(dtype=dtype), dtype.type(1)
+    else:
+        each = np.broadcast_to(_for_classes(w, len(shape)), shape)
+        q, count = keep(each, wanted), np.sum(keep(w[index], kept))
     if smoothing:
-        spread = np.broadcast_to(smoothing / classes * _for_classes(w, len(shape)), shape)
+        spread = np.broadcast_to(smoothing / classes * each, shape)
         q = (1 - smoothing) * q + keep(spread, kept[:, None])
     if not kept.all():
         x = keep(x, kept[:, None])  # so that nothing in an ignored sample does harm
-    return x, q, np.sum(w_t)
+    return x, q, count
 
 
 def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
@@ -178,7 +182,7 @@ def _against_probabilities(x: Any, t: Any, w: Any, ignore_index: int,
 
 
 def _for_classes(w: Any, ndim: int) -> Any:
-    return np.reshape(w, (-1, *(ndim - 2) * (1,)))
+    return np.reshape(w, (1, -1, *(ndim - 2) * (1,)))
 
 
 def _by_log_softmax(x: Any, q: Any, count: Any) -> Any:
