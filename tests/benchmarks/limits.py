@@ -5,7 +5,8 @@ time; the time of the matrix products (or of the passes over memory) of our algo
 in place, and, backwards, that of the same loss of a plain parameter, ``sum(C * W)`` and its gradient
 through autograd, both of which our time contains.
 
-Then the steps of training that are bounded by products of matrices, and these products alone.
+Then the cells in which compiled JAX is ahead, with the same columns, JAX's time being what was asked
+for. Then the steps of training that are bounded by products of matrices, and these products alone.
 """
 from typing import Any, Callable
 
@@ -14,13 +15,16 @@ import numpy
 import scipy.linalg
 
 from orthonorm import nn
+from orthonorm.core.exponential import Exponential
 from orthonorm.core.householder import product_of_reflectors
-from orthonorm.core.inverses import inverse, lapack
+from orthonorm.core.inverses import inverse, inverse_upper, lapack
+from orthonorm.core.skew import skew_blocks, skew_matrix, tall_qr
 from orthonorm.equivalence.libraries import Orthonorm, PyTorch
 from orthonorm.func import value_and_grad
 
 from . import training
 from .cells import DTYPES, Cell, arrays
+from .jax_programs import program as jax_program
 from .libraries import orthonorm_program, pytorch_program
 from .timing import clock, paired, quartiles, threads
 
@@ -29,6 +33,11 @@ AIMS = [("cayley", (512, 64), "forward+backward", 25), ("cayley", (1024, 64), "f
         ("cayley", (64, 64), "forward", 1), ("householder", (64, 32, 32), "forward", 1),
         *(("spectral_norm", shape, "forward+backward", 1.5)
           for shape in ((32, 32), (256, 256), (1024, 1024), (256, 128, 3, 3)))]
+# (map, shape, JAX's form), forward and backward: a compiled call of a small map, and tall matrices.
+AGAINST_JAX = [*((name, (16, 16), "n x n") for name in ("matrix_exp", "cayley", "householder")),
+               *((name, shape, "closed form") for name, shape in (
+                   ("matrix_exp", (1024, 64)), ("matrix_exp", (4096, 64)), ("matrix_exp", (16384, 32)),
+                   ("cayley", (512, 64)), ("householder", (512, 64)), ("householder", (4096, 64))))]
 SECONDS = 8.0  # for a cell
 
 # For a step of training: what was asked for, and (m, l, n, how many) of the products of m x l by l x n
@@ -45,24 +54,35 @@ STEPS = {
 
 
 def main() -> None:
-    print(f"{'milliseconds':49}{'asked':>8}{'ours':>8}{'arithmetic':>12}{'loss':>8}")
+    columns = f"{'ours':>8}{'arithmetic':>12}{'loss':>8}"
+    print(f"{'milliseconds':60}{'asked':>8}{columns}")
     with threads(1):
         for dtype in DTYPES:
             for name, shape, direction, aim in AIMS:
                 cell = Cell(name, shape, dtype, direction)
-                programs = {"PyTorch": pytorch_program(cell), "ours": orthonorm_program(cell),
-                            "arithmetic": ARITHMETIC[name, direction](cell)}
-                if cell.backward:
-                    programs["loss"] = loss_of_a_plain_weight(cell)
-                times = {program: 1e3 * quartiles(seconds)[1] for program, seconds
-                         in paired(programs, SECONDS, clock(1)).items()}
-                loss = f"{times['loss']:8.3f}" if cell.backward else ""
-                print(f"{str(cell):43}{f'{aim} x':>6}{times['PyTorch'] / aim:8.3f}{times['ours']:8.3f}"
-                      f"{times['arithmetic']:12.3f}{loss}", flush=True)
+                print_cell(cell, pytorch_program(cell), f"{aim} x", aim)
+        print(f"\n{'milliseconds':60}{'JAX':>8}{columns}")
+        for dtype in DTYPES:
+            for name, shape, form in AGAINST_JAX:
+                cell = Cell(name, shape, dtype, "forward+backward")
+                print_cell(cell, jax_program(f"JAX, {form}", cell), form, 1)
         print(f"\n{'milliseconds a step':60}{'asked':>8}{'ours':>8}{'products':>10}")
         for workload in training.workloads():
             if workload.name in STEPS:
                 print_step(workload)
+
+
+def print_cell(cell: Cell, theirs: Any, wanted: str, aim: float) -> None:
+    """Print their time over the aim, ours, and what ours contains."""
+    arithmetic = ARITHMETIC.get((cell.map, cell.direction))
+    programs = {"theirs": theirs, "ours": orthonorm_program(cell),
+                "arithmetic": arithmetic and cell.shape != (16, 16) and arithmetic(cell),
+                "loss": cell.backward and loss_of_a_plain_weight(cell)}
+    times = paired({name: program for name, program in programs.items() if program}, SECONDS, clock(1))
+    ms = {name: f"{1e3 * quartiles(seconds)[1]:.3f}" for name, seconds in times.items()}
+    ms["theirs"] = f"{1e3 * quartiles(times['theirs'])[1] / aim:.3f}"
+    print(f"{str(cell):47} {wanted:>12}{ms['theirs']:>8}{ms['ours']:>8}{ms.get('arithmetic', ''):>12}"
+          f"{ms.get('loss', ''):>8}", flush=True)
 
 
 def print_step(workload: training.Workload) -> None:
@@ -144,6 +164,62 @@ def householder(cell: Cell) -> Callable[[], Any]:
     return run
 
 
+def tall_householder(cell: Cell) -> Callable[[], Any]:
+    """Do the products of T, of V with k x k matrices and of its adjoint; multiply by the base twice."""
+    V, G = arrays(cell)
+    _, k = cell.shape
+    T, W, small = (numpy.empty((k, k), V.dtype) for _ in range(3))
+    tall = numpy.empty_like(V)
+
+    def times_reflectors() -> None:
+        numpy.matmul(V.T, G, out=small)
+        numpy.matmul(T, small, out=W)
+        numpy.matmul(V, W, out=tall)
+
+    def run() -> None:
+        numpy.matmul(V.T, V, out=T)
+        inverse_upper(T)
+        numpy.matmul(T, V[:k].T, out=W)
+        numpy.matmul(V, W, out=tall)
+        times_reflectors()  # the base
+        times_reflectors()
+        numpy.matmul(V.T, G, out=small)
+        numpy.matmul(T.T, small, out=W)
+        numpy.matmul(W, small, out=T)
+        numpy.matmul(V, T, out=tall)
+        numpy.matmul(G, W, out=tall)
+    return run
+
+
+def tall_matrix_exp(cell: Cell) -> Callable[[], Any]:
+    """Factor B, exponentiate a 2k x 2k matrix and differentiate; three products with P; the base."""
+    X, G = arrays(cell)
+    n, k = cell.shape
+    wide = numpy.float64 if numpy.linalg.norm(X) > 4 * numpy.sqrt(2 * k) else X.dtype
+    Omega, B = (block.astype(wide) for block in skew_blocks(X))
+    G2, Q, low = G[k:].astype(wide), numpy.empty_like(X), numpy.empty_like(B)
+    small, other = (numpy.empty((k, k), X.dtype) for _ in range(2))
+
+    def times_reflectors() -> None:
+        numpy.matmul(X.T, G, out=small)
+        numpy.matmul(small, small, out=other)
+        numpy.matmul(X, other, out=Q)
+
+    def run() -> None:
+        P, R = tall_qr(B)
+        exponential = Exponential(skew_matrix(Omega, R))
+        F = exponential.value
+        numpy.matmul(P, F[k:, :k], out=low)
+        times_reflectors()  # the base
+        times_reflectors()
+        P.T @ G2
+        exponential.derivative(F, adjoint=True)
+        Phi = exponential.integral(k)[:k]
+        numpy.matmul(P, Phi, out=low)
+        numpy.matmul(G2, Phi, out=low)
+    return run
+
+
 def spectral_norm(cell: Cell) -> Callable[[], Any]:
     """Compute W v twice, u W, W / sigma; then <P, G>, G / sigma and its sum with u v^T."""
     W, C = (A.reshape(len(A), -1) for A in arrays(cell))
@@ -162,6 +238,8 @@ def spectral_norm(cell: Cell) -> Callable[[], Any]:
 
 ARITHMETIC = {("cayley", "forward+backward"): cayley, ("cayley", "forward"): square_cayley,
               ("householder", "forward"): householder,
+              ("householder", "forward+backward"): tall_householder,
+              ("matrix_exp", "forward+backward"): tall_matrix_exp,
               ("spectral_norm", "forward+backward"): spectral_norm}
 
 if __name__ == "__main__":
