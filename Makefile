@@ -10,7 +10,7 @@ LIVE = .venv-torch$(if $(filter-out 2.13.0,$(TORCH)),-$(TORCH))
 LESSONS = $(wildcard notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help equivalence test coverage test-matrix mutation fuzz lint dist live differential bench accuracy frameworks properties conformance-vectors conformance-mutants endurance league notebooks clean
+.PHONY: help equivalence test coverage test-matrix platform mutation fuzz lint dist live differential bench accuracy frameworks properties conformance-vectors conformance-mutants endurance league notebooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -26,6 +26,9 @@ coverage: .venv/installed-coverage  ## run all tests, and say what of the packag
 
 test-matrix:  ## run all tests on Python 3.11 to 3.13, with the oldest and the newest packages (10 minutes each)
 	.ci/test-matrix
+
+platform: .venv/installed-platform  ## run all tests ten times: random order, traps, one and two threads (40 minutes on 2 cores)
+	.ci/platform
 
 mutation: .venv/installed-mutation $(LIVE)/installed-torch  ## break each package in 50 random places, and run the tests (2 hours)
 	TORCH_PYTHON=$(LIVE)/bin/python .venv/bin/python -m tests.mutation 0 $(MUTANTS) $(PACKAGES)
@@ -59,7 +62,7 @@ live: $(LIVE)/installed-torch  ## compare with the answers of PyTorch itself on 
 	$(LIVE)/bin/python -m tests.live.checkpoints
 
 differential: $(LIVE)/installed-torch  ## drive this package and PyTorch through the same 300 random programs
-	OMP_NUM_THREADS=1 $(LIVE)/bin/python -m tests.live.differential $(PROGRAMS)
+	OMP_NUM_THREADS=1 $(LIVE)/bin/python -m tests.live.versions $(PROGRAMS)
 
 # torch-householder needs a C++ compiler; without it the benchmark says that it is not installed.
 bench: .venv-torch/installed-benchmark  ## time this package, PyTorch and JAX side by side (30 minutes)
