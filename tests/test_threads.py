@@ -1,4 +1,5 @@
 """Threads do not see each other, and an exception leaves nothing behind."""
+import sys
 import threading
 
 import autograd.numpy as np
@@ -14,6 +15,15 @@ from orthonorm.optim import Adam
 from tests.nn.snapshots import bits, snapshot
 
 THREADS, STEPS = 8, 30
+
+
+@pytest.fixture(autouse=True)
+def _switches():
+    """Python switches threads every microsecond, not every 5000, if there is more than one."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def linear(seed):

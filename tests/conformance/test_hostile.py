@@ -140,6 +140,49 @@ def test_whatever_the_numbers_are_there_is_a_verdict(operation):
                 assert verdict(question, Reply("arrays", arrays)).outcome in ("passed", "failed")
 
 
+WORKER = """
+import os, resource
+from orthonorm.core import definitions
+
+class Panic(BaseException):
+    pass
+
+def spoil():  # what it sends through, whatever its number is
+    for number in range(3, 20):
+        try:
+            os.write(number, bytes([128, 5, 149] + [127] * 90))
+        except OSError:
+            pass
+
+def cayley(X):
+    if X.shape == (1, 1):
+        {misdeed}
+    return definitions.cayley(X)
+"""
+
+
+@pytest.mark.parametrize("misdeed, said", [
+    ("raise Panic('gone')", "Panic: gone"),
+    ("raise KeyboardInterrupt", "the process ended with "),
+    ("spoil()", "the process ended with "),
+    ("resource.setrlimit(resource.RLIMIT_AS, (4 * 10**9, -1)); return bytes(8 * 10**9)", "MemoryError:"),
+], ids=["panic", "interrupt", "garbage", "memory"])
+def test_what_a_program_in_its_own_process_does_fails_there_alone(tmp_path, misdeed, said):
+    path = tmp_path / "mine.py"
+    path.write_text(WORKER.format(misdeed=misdeed))
+    report = judge(str(path), "cayley", "float64")
+    assert {v.question.arguments["X"].shape for v in report.failures} == {(1, 1)}
+    assert all(said in v.message for v in report.failures), report
+    assert sum(v.outcome == "passed" for v in report.verdicts) > 10
+
+
+def test_a_panic_while_loading_is_one_line(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("class Panic(BaseException): pass\nraise Panic('gone')")
+    with pytest.raises(ImportError, match="cannot be loaded: Panic: gone$"):
+        judge(str(path))
+
+
 # -- answers ------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("line", [
