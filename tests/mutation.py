@@ -9,6 +9,7 @@ The line says which suite of tests kills. Property tests run last, so that they 
 else does. What needs PyTorch runs in ``.venv-torch``, or with the Python that TORCH_PYTHON names.
 """
 from contextlib import suppress
+from itertools import islice
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 from cosmic_ray.ast import ast_nodes, get_ast
@@ -85,6 +87,16 @@ def places(path):
     nodes = list(ast_nodes(get_ast(path.read_text())))
     return [(path, operator, number) for operator in OPERATORS
             for number in range(sum(len(list(operator.mutation_positions(node))) for node in nodes))]
+
+
+def is_program(path, operator, place):
+    """Whether a mutant compiles, and without a warning: ``**options`` becomes ``//options``."""
+    try:
+        with warnings.catch_warnings(action="error"):
+            compile(mutate_code(path.read_text(), operator, place), path, "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def paths(patterns, ending=""):
@@ -168,8 +180,9 @@ def main(first, last, *names):
             assert not broken, f"the tests fail before anything is broken: {broken}"
             mutants = [mutant for path in files for mutant in places(path)]
             random.Random(SEED).shuffle(mutants)
+            programs = (mutant for mutant in mutants if is_program(*mutant))
             lines = []
-            for number, mutant in enumerate(mutants[first:last], first):
+            for number, mutant in enumerate(islice(programs, first, last), first):
                 lines.append(f"{name} {number} {test(*mutant)}")
                 print(lines[-1], file=results)
             survivors = [line for line in lines if " SURVIVED | " in line]

@@ -165,13 +165,17 @@ def test_what_the_file_does_not_tell_is_a_note_and_no_warning(inspected):
     vector = spectral_norm(nn.Linear(3, 5, rng=0), "bias")
     masked = {f"2.{ORIGINAL}": np.eye(2), "2.parametrizations.weight.0.mask": np.eye(2)}
     triple = {f"3.{ORIGINAL}{i}": np.ones(2) for i in range(3)}
+    stacks = {f"{4 + i}.{ORIGINAL}": np.stack([np.eye(4, 3), d * np.eye(4, 3)])
+              for i, d in enumerate((-1, -2))}
     status, rows, report = inspected({**bare.state_dict(prefix="0."), **vector.state_dict(prefix="1."),
-                                      **masked, **triple})
+                                      **masked, **triple, **stacks})
     assert status == 0
-    for name in ("0.weight", "1.bias", "2.weight", "3.weight"):
+    for name in ("0.weight", "1.bias", "2.weight", "3.weight", "4.weight", "5.weight"):
         assert rows[name]["made_by"] == ["unknown"] and rows[name]["warnings"] == []
     assert rows["0.weight"]["largest"] is None and "say so with --orthogonal-map" in report
-    assert "(its diagonal is all 1 and -1, as householder's)" in rows["0.weight"]["notes"][0]
+    for name, hinted in (("0.weight", True), ("4.weight", True), ("5.weight", False)):
+        note, = rows[name]["notes"]
+        assert ("(its diagonal is all 1 and -1, as householder's)" in note) == hinted
     assert "spectral_norm of a vector" in rows["1.bias"]["notes"][0]
     assert "is not known here, and has mask" in rows["2.weight"]["notes"][0]
 
@@ -317,6 +321,14 @@ def test_what_is_wrong_is_said(inspected, state, wanted):
         assert text.startswith(start)
         assert f"warning: {text}\n" in report
     assert report.endswith(f": {len(wanted)} warning{'s' * (len(wanted) > 1)}\n")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.complex64, np.float64])
+@pytest.mark.parametrize("units, status", [(24, 0), (26, 1)])
+def test_what_is_orthogonal_has_pytorchs_tolerance(inspected, dtype, units, status):
+    """Ten times the size, here 50, in units of rounding: an entry 1 + x has the error 2 x + x^2."""
+    base = with_entry(np.eye(5, dtype=dtype), (4, 4), 1 + units * np.finfo(dtype).eps)
+    assert inspected({ORIGINAL: -np.eye(5, 3, dtype=dtype), BASE: base})[0] == status
 
 
 WHOLE = {ORIGINAL + "0": np.array(2.0), ORIGINAL + "1": np.array([[1.0, 2.0], [0.0, 0.0]])}

@@ -120,6 +120,14 @@ def test_an_argument_that_is_written_to_is_noticed_and_spoils_nothing():
         np.testing.assert_array_equal(question.arguments["X"], before[id])
 
 
+def test_a_question_cannot_be_written_to():
+    """It is read once: whoever writes to it would spoil it for all who ask later."""
+    for question in QUESTIONS.values():
+        for array in (question.arguments["X"], *question.high, *question.low):
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+
+
 def test_not_implemented_is_not_offered():
     def real_only(X):
         if np.iscomplexobj(X):
