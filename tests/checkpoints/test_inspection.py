@@ -192,6 +192,12 @@ def test_the_dim_of_spectral_norm_is_the_one_its_vectors_fit(inspected, dim, sha
     assert ("that fit" in rows["weight"]["made_by"][0]) == (shape[:2] != (6, 2) or dim > 0)
 
 
+def test_originals_are_shown_before_what_is_kept_beside_them(inspected):
+    _, rows, report = inspected({V: np.eye(3)[0], U: np.eye(2)[0], ORIGINAL: np.eye(2, 3)})
+    assert list(rows) == ["weight", ORIGINAL, U, V]
+    assert [line.split()[0] for line in report.splitlines()[3:5]] == ["weight", "original"]
+
+
 def test_half_precision_is_examined_as_float32_and_says_so(tmp_path, capsys):
     values = np.array([[1.5, 0.25], [-2.0, 3.0]], np.float32)
     state = {"b": tensor("BF16", (2, 2), (0, 8)), "h": tensor("F16", (2, 2), (8, 16))}
@@ -253,6 +259,11 @@ WRONG = {
     "householder's signs of a wide weight": (
         {ORIGINAL: np.diag([-2.5, 1, -1])[:, [0, 1, 2, 1]], BASE: np.eye(4)},
         ["weight: 1 of the 3 signs on the diagonal of original are not 1 or -1, as after weight decay "
+         "or averaging: the weight is orthogonal here, where only the sign of each is read, but "
+         "PyTorch multiplies the rows by their integer parts"]),
+    "householder's signs of a stack of wide weights": (
+        {ORIGINAL: np.stack([np.eye(3, 4), -2.5 * np.eye(3, 4)]), BASE: np.stack([np.eye(4)] * 2)},
+        ["weight: 3 of the 6 signs on the diagonal of original are not 1 or -1, as after weight decay "
          "or averaging: the weight is orthogonal here, where only the sign of each is read, but "
          "PyTorch multiplies the rows by their integer parts"]),
     "high estimate": (
@@ -335,11 +346,13 @@ WHOLE = {ORIGINAL + "0": np.array(2.0), ORIGINAL + "1": np.array([[1.0, 2.0], [0
 HALF = orthogonal_state()
 HALF = {**HALF, BASE: HALF[BASE].astype(np.float16)}  # orthogonal as far as float16 can tell
 WIDE = {ORIGINAL: -np.eye(3, 5), BASE: np.eye(5)}  # its weight has two zero columns
+CHAIN = {ORIGINAL: np.diag([2.0, 1.0, 0.0]), U: np.eye(3)[0], V: np.eye(3)[0],
+         "parametrizations.weight.1.base": np.eye(3)}  # a zero column, that becomes one of length 1
 
 
 @pytest.mark.parametrize("state", [
-    orthogonal_state(), HALF, WIDE, WHOLE, spectral_state(1.009), spectral_state(0.992)],
-    ids=["orthogonal", "half", "wide", "one length", "high", "low"])
+    orthogonal_state(), HALF, WIDE, CHAIN, WHOLE, spectral_state(1.009), spectral_state(0.992)],
+    ids=["orthogonal", "half", "wide", "chain", "one length", "high", "low"])
 def test_what_is_right_is_not_warned_of(inspected, state):
     assert inspected(state)[0] == 0
 

@@ -269,6 +269,22 @@ def test_a_program_that_forks_is_answered_for_once(tmp_path):
     assert judge(program(tmp_path, "os.fork()"), "cayley", "float32").passed
 
 
+def test_a_module_is_found_where_the_judge_would_find_it(tmp_path, monkeypatch):
+    """Also in a folder that only this process has put on its path."""
+    (tmp_path / "module_of_mine.py").write_text("from orthonorm.core.definitions import cayley")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert judge("module_of_mine", "cayley", "float32").passed
+
+
+def test_a_program_that_dies_before_it_has_read_all_is_closed(tmp_path):
+    child = adapters.Child(program(tmp_path, "pass"))
+    child.process.stdin.write(b"half a question")
+    child.process.kill()
+    child.process.wait()
+    child.close()
+    assert child.process.stdin.closed
+
+
 def test_an_operation_that_crashes_again_and_again_is_given_up(tmp_path, monkeypatch):
     path = tmp_path / "mine.py"
     path.write_text("import os\n"
