@@ -89,3 +89,13 @@ def test_a_damaged_file_is_read_or_refused(honest, name, data):
     except CheckpointError:
         return
     assert all(isinstance(array, np.ndarray) for array in arrays.values())
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("length", [1001, 2000])
+def test_a_name_has_a_thousand_characters_at_most(tmp_path, suffix, length):
+    path = tmp_path / f"x{suffix}"
+    with pytest.raises(CheckpointError, match=f"a tensor has a name of {length} characters"):
+        save({"x" * length: np.zeros(1)}, path)
+    save({"x" * 1000: np.zeros(1)}, path)
+    assert load(path).keys() == {"x" * 1000}

@@ -276,6 +276,12 @@ def test_a_module_is_found_where_the_judge_would_find_it(tmp_path, monkeypatch):
     assert judge("module_of_mine", "cayley", "float32").passed
 
 
+def test_a_program_that_cannot_be_started_again(tmp_path):
+    report = judge(program(tmp_path, "os.remove(__file__); os._exit(1)"), "cayley", "float32")
+    started = [message for message in messages(report) if message.startswith("the process has ended: ")]
+    assert started and all("mine.py cannot be loaded: FileNotFoundError" in x for x in started)
+
+
 def test_a_program_that_dies_before_it_has_read_all_is_closed(tmp_path):
     child = adapters.Child(program(tmp_path, "pass"))
     child.process.stdin.write(b"half a question")
