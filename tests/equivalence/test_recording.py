@@ -53,6 +53,35 @@ def test_inputs_depend_on_the_seed_and_on_nothing_else(case):
         assert not np.array_equal(first[name], other[name]) or first[name].size == 1
 
 
+def test_the_recorded_inputs_are_those_that_the_cases_draw():
+    """Up to the rounding of the factorisations in them, which differs from machine to machine."""
+    header, answers = recording.load()
+    for case in all_cases():
+        recorded, drawn = answers[case.id]["inputs"], case.draw(header["seed"])
+        assert recorded.keys() == drawn.keys()
+        for name, x in drawn.items():
+            assert (x.shape, x.dtype) == (recorded[name].shape, recorded[name].dtype), (case.id, name)
+            error = np.abs(x - recorded[name]).max(initial=0)
+            assert error <= 100 * np.finfo(x.dtype).eps * np.abs(x).max(initial=0), (case.id, name)
+
+
+@pytest.mark.parametrize("case", list(all_cases())[::10], ids=lambda case: case.id)
+def test_inputs_are_what_their_names_say(case):
+    rounding = 20 * np.finfo(case.dtype).eps
+    for name, x in case.draw(3).items():
+        if name.startswith("Q"):
+            tall = x if x.shape[-2] >= x.shape[-1] else np.swapaxes(x, -1, -2)
+            gram = np.swapaxes(tall.conj(), -1, -2) @ tall
+            assert np.abs(gram - np.eye(tall.shape[-1])).max(initial=0) < rounding
+        elif name in ("u", "v"):
+            assert abs(np.linalg.norm(x) - 1) < rounding
+        elif name == "probabilities":
+            assert (x > 0).all() and np.abs(x.sum(axis=1) - 1).max() < rounding
+        elif name in ("classes", "chances", "factor", "pos_factor"):
+            low, high = {"classes": (0, 3), "chances": (0, 1)}.get(name, (0.5, 2))
+            assert (x >= low).all() and (x <= high).all()
+
+
 def test_recorded_inputs_are_finite_and_the_answers_too():
     _, answers = recording.load()
     for case in answers.values():
