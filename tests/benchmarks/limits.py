@@ -114,17 +114,24 @@ def loss_of_a_plain_weight(cell: Cell) -> Callable[[], Any]:
     return value_and_grad(lambda: np.sum(C * module.weight), module)
 
 
+def reflectors(V: Any, T: Any, G: Any) -> Callable[[], Any]:
+    """Multiply G by V T V^T, as a base or its adjoint does."""
+    small, other, tall = numpy.empty_like(T), numpy.empty_like(T), numpy.empty_like(V)
+
+    def run() -> None:
+        numpy.matmul(V.T, G, out=small)
+        numpy.matmul(T, small, out=other)
+        numpy.matmul(V, other, out=tall)
+    return run
+
+
 def cayley(cell: Cell) -> Callable[[], Any]:
     """Do the products of S, Y and B Y, and of their adjoints, and multiply by the base twice."""
     V, G = arrays(cell)
     n, k = cell.shape
     B, G2, T, Y = V[k:], G[k:], V[:k], numpy.eye(k, dtype=V.dtype)
-    tall, low, small, other = (numpy.empty_like(A) for A in (V, B, T, T))
-
-    def base() -> None:
-        numpy.matmul(V.T, G, out=small)
-        numpy.matmul(T, small, out=other)
-        numpy.matmul(V, other, out=tall)
+    low, small, other = (numpy.empty_like(A) for A in (B, T, T))
+    base = reflectors(V, T, G)
 
     def run() -> None:
         numpy.matmul(B.T, B, out=small)
@@ -169,20 +176,15 @@ def tall_householder(cell: Cell) -> Callable[[], Any]:
     V, G = arrays(cell)
     _, k = cell.shape
     T, W, small = (numpy.empty((k, k), V.dtype) for _ in range(3))
-    tall = numpy.empty_like(V)
-
-    def times_reflectors() -> None:
-        numpy.matmul(V.T, G, out=small)
-        numpy.matmul(T, small, out=W)
-        numpy.matmul(V, W, out=tall)
+    tall, base = numpy.empty_like(V), reflectors(V, T, G)
 
     def run() -> None:
         numpy.matmul(V.T, V, out=T)
         inverse_upper(T)
         numpy.matmul(T, V[:k].T, out=W)
         numpy.matmul(V, W, out=tall)
-        times_reflectors()  # the base
-        times_reflectors()
+        base()
+        base()
         numpy.matmul(V.T, G, out=small)
         numpy.matmul(T.T, small, out=W)
         numpy.matmul(W, small, out=T)
@@ -197,21 +199,16 @@ def tall_matrix_exp(cell: Cell) -> Callable[[], Any]:
     n, k = cell.shape
     wide = numpy.float64 if numpy.linalg.norm(X) > 4 * numpy.sqrt(2 * k) else X.dtype
     Omega, B = (block.astype(wide) for block in skew_blocks(X))
-    G2, Q, low = G[k:].astype(wide), numpy.empty_like(X), numpy.empty_like(B)
-    small, other = (numpy.empty((k, k), X.dtype) for _ in range(2))
-
-    def times_reflectors() -> None:
-        numpy.matmul(X.T, G, out=small)
-        numpy.matmul(small, small, out=other)
-        numpy.matmul(X, other, out=Q)
+    G2, low = G[k:].astype(wide), numpy.empty_like(B)
+    base = reflectors(X, numpy.eye(k, dtype=X.dtype), G)
 
     def run() -> None:
         P, R = tall_qr(B)
         exponential = Exponential(skew_matrix(Omega, R))
         F = exponential.value
         numpy.matmul(P, F[k:, :k], out=low)
-        times_reflectors()  # the base
-        times_reflectors()
+        base()
+        base()
         P.T @ G2
         exponential.derivative(F, adjoint=True)
         Phi = exponential.integral(k)[:k]
