@@ -48,7 +48,11 @@ def test_right_models_are_equal(make, dtypes, train):
     assert set(names) >= {f"gradient of {name}" for name, _ in theirs.named_parameters()}
     assert set(names) >= {f"buffer {name}" for name, _ in theirs.named_buffers()}
     assert [array.verdict for array in comparison.arrays].count("rounding") == 0
-    assert all((array.our_error is None) == (dtypes[0] is np.float64) for array in comparison.arrays)
+    for array in comparison.arrays:
+        if dtypes[0] is np.float64:
+            assert array.our_error is array.their_error is None
+        else:  # what rounding to 24 bits may do
+            assert 0 <= array.our_error < 1e-4 and 0 <= array.their_error < 1e-4
     text = str(comparison)
     assert text.endswith(f"{len(names)} arrays: equal within rounding")
     assert ("nearer to double precision: ours " in text) == (dtypes[0] is np.float32)
@@ -100,7 +104,7 @@ class Shifted(nn.Linear):
         return super().forward(x) + (self.bias - stop_gradient(self.bias))
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-7])
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 1e-10])
 def test_a_wrong_gradient_is_the_first_difference_however_small(scale):
     ours, theirs = Shifted(3, 2, dtype=np.float32), torch.nn.Linear(3, 2)
     comparison = compare_modules(ours, theirs, np.ones((4, 3)), loss=lambda y: scale * (y ** 2).sum())
