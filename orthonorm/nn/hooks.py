@@ -130,9 +130,9 @@ class Hooked:
         ----------
         hook : callable
             Called as ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
-            unexpected_keys, error_msgs)``. It may change `state_dict`, a copy of the dict that was
-            given, and append to the three lists. `local_metadata` is empty and `strict` True, as in
-            PyTorch.
+            unexpected_keys, error_msgs)``. It may change `state_dict`, a copy of what was given for
+            the module and those below it, and append to the three lists. `local_metadata` is empty
+            and `strict` True, as in PyTorch.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class Hooked:
         ----------
         hook : callable
             May change the two lists of keys, which are errors where loading is strict, and must return
-            None.
+            None. They hold what was found in this module, those below it and those before it.
 
         Returns
         -------

@@ -229,16 +229,16 @@ def _load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompati
     """Do what :meth:`.Module.load_state_dict` says."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-    given = dict(state_dict)
-    keys = IncompatibleKeys([], [])
+    # What does not match is kept by modules: a hook sees what was found before it.
+    found: dict[str, IncompatibleKeys] = {
+        path: IncompatibleKeys([], []) for path, _ in module.named_modules(remove_duplicate=False)}
     errors: list[str] = []
-    for path, part in module.named_modules(remove_duplicate=False):
-        for hook, with_module in tuple(part._load_state_dict_pre_hooks.values()):
-            hook(*((part,) if with_module else ()), given, f"{path}." if path else "", {}, True,
-                 keys.missing_keys, keys.unexpected_keys, errors)
+    given = _after_hooks(module, dict(state_dict), "", found, errors)
     wanted = _places(module)
-    keys.missing_keys.extend(key for key in wanted if key not in given)
-    keys.unexpected_keys.extend(key for key in given if key not in wanted)
+    for key in (key for key in wanted if key not in given):
+        found[_holder(key, found)].missing_keys.append(key)
+    for key in (key for key in given if key not in wanted):
+        found[_holder(str(key), found)].unexpected_keys.append(key)
     arrays, extra_states = {}, []
     for key in (key for key in wanted if key in given):
         part, name = wanted[key]
@@ -253,7 +253,8 @@ def _load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompati
         _store({wanted[key]: value for key, value in arrays.items()}, module)
         for part, state in extra_states:
             part.set_extra_state(state)
-        _run_post_hooks(module, keys)
+    keys = IncompatibleKeys([], [])
+    _report(module, "", found, keys, with_hooks=not errors)
     if strict:
         errors.extend(_hints(given, keys.unexpected_keys))
     if strict and keys.unexpected_keys:
@@ -265,6 +266,42 @@ def _load(module: Any, state_dict: Mapping[str, Any], strict: bool) -> Incompati
             f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(errors)
         )
     return keys
+
+
+def _after_hooks(module: Any, state: dict[str, Any], path: str, found: dict[str, IncompatibleKeys],
+                 errors: list[str]) -> dict[str, Any]:
+    """Return a dict after the hooks of a module and those below; each sees the keys of its module."""
+    prefix = f"{path}." if path else ""
+    for hook, with_module in tuple(module._load_state_dict_pre_hooks.values()):
+        hook(*((module,) if with_module else ()), state, prefix, {}, True, *found[path], errors)
+    for name, child in module._modules.items():
+        if child is not None:
+            under = f"{prefix}{name}."
+            below = {key: state.pop(key) for key in [*state] if str(key).startswith(under)}
+            state |= _after_hooks(child, below, under[:-1], found, errors)
+    return {key: value for key, value in state.items() if str(key).startswith(prefix)}
+
+
+def _holder(key: str, paths: Mapping[str, Any]) -> str:
+    """Return the path of the deepest module that a key leads to."""
+    path = key.rpartition(".")[0]
+    while path not in paths:
+        path = path.rpartition(".")[0]
+    return path
+
+
+def _report(module: Any, path: str, found: dict[str, IncompatibleKeys], keys: IncompatibleKeys,
+            with_hooks: bool) -> None:
+    """Collect what does not match in `keys`, which a module's hooks see after those below it."""
+    for collected, own in zip(keys, found[path]):
+        collected.extend(own)
+    for name, child in module._modules.items():
+        if child is not None:
+            _report(child, f"{path}.{name}" if path else name, found, keys, with_hooks)
+    for hook in tuple(module._load_state_dict_post_hooks.values()) if with_hooks else ():
+        if hook(module, keys) is not None:
+            raise AssertionError("a hook of register_load_state_dict_post_hook must return None; it "
+                                 "may change incompatible_keys in place")
 
 
 def _hints(given: Mapping[str, Any], unexpected: list[str]) -> Iterator[str]:
@@ -302,16 +339,6 @@ def _store(arrays: dict[tuple[Any, str], np.ndarray], module: Any) -> None:
     for part in module.modules():
         part._buffers.update({name: buffers[id(buffer)] for name, buffer in part._buffers.items()
                               if id(buffer) in buffers})
-
-
-def _run_post_hooks(module: Any, keys: IncompatibleKeys) -> None:
-    for child in module._modules.values():
-        if child is not None:
-            _run_post_hooks(child, keys)
-    for hook in tuple(module._load_state_dict_post_hooks.values()):
-        if hook(module, keys) is not None:
-            raise AssertionError("a hook of register_load_state_dict_post_hook must return None; it "
-                                 "may change incompatible_keys in place")
 
 
 def fitted(key: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

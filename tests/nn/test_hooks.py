@@ -177,6 +177,35 @@ def test_a_post_hook_of_loading():
     assert seen == [module[1], module]
 
 
+def test_a_pre_hook_sees_and_changes_only_what_is_given_for_its_module():
+    module, seen = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)), []
+
+    def meddle(_, state, prefix, *lists):
+        seen.append((prefix, sorted(state)))
+        state["0.weight"] = "text"
+        state.pop("1.other", None)
+
+    module[1].register_load_state_dict_pre_hook(meddle)
+    state = module.state_dict()
+    assert module.load_state_dict(state | {"1.other": 3.0}) == ([], [])
+    assert seen == [("1.", ["1.bias", "1.other", "1.weight"])]
+    assert module[0].weight == state["0.weight"]
+
+
+def test_a_post_hook_does_not_forgive_what_comes_later():
+    module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1))
+
+    def forgive(given, keys):
+        keys.missing_keys.clear()
+        keys.unexpected_keys.clear()
+
+    module[1].register_load_state_dict_post_hook(forgive)
+    state = {"0.weight": [[1.0]], "1.x": 1.0, "2.x.y": 1.0, "other": 1.0, "1.bias": [1.0]}
+    assert module.load_state_dict(state, strict=False) == (["2.weight", "2.bias"], ["2.x.y"])
+    with pytest.raises(RuntimeError, match="(?s)2.weight.*2.x.y"):
+        module.load_state_dict(state)
+
+
 def test_a_post_hook_of_loading_that_fails_changes_nothing():
     for wrong, error in ((lambda *given: 3, AssertionError), (lambda *given: 1 / 0, ZeroDivisionError)):
         module = model()

@@ -7,6 +7,7 @@ from autograd import grad, make_jvp
 from orthonorm import nn
 from orthonorm.func import value_and_grad
 from orthonorm.nn import functional as F
+from tests.nn.packing import gradients
 
 DTYPES = (np.float32, np.float64, np.complex64, np.complex128)
 
@@ -29,6 +30,23 @@ def test_linear_is_x_wt_plus_b(dtype, lead):
     expected = np.einsum("...i,oi->...o", x, layer._parameters["weight"].data) + layer.bias
     assert layer(x).dtype == dtype and layer(x).shape == (*lead, 2)
     np.testing.assert_allclose(layer(x), expected, rtol=20 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_linear_adds_a_bias_that_is_one_number_everywhere(shape, dtype):
+    x, weight, bias = (random(*s, dtype=dtype) for s in [(2, 3), (4, 3), shape])
+    y = F.linear(x, weight, bias)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, F.linear(x, weight, np.tile(bias, 4)))
+    _, (_, _, found) = gradients(F.linear, [x, weight, bias], np.ones((2, 4), dtype))
+    np.testing.assert_array_equal(found, np.full(shape, 8, dtype))
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 1), (2, 4)])
+def test_linear_refuses_another_bias(shape):
+    with pytest.raises(RuntimeError, match=r"bias must have shape \(4,\), got"):
+        F.linear(np.ones((2, 3)), np.ones((4, 3)), np.ones(shape))
 
 
 def test_linear_without_bias():

@@ -434,8 +434,10 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
         # Reading, and trying a shared parametrization out on to_module's value, may move its buffers
         # (the base of `orthogonal`, the vectors of `spectral_norm`), which are from_module's too.
         state = [(part, dict(part._buffers)) for part in source.modules() if part is not source]
+        value = getattr(from_module, name)
         if not hasattr(to_module, name):
-            setattr(to_module, name, Parameter(np.array(getattr(from_module, name))))
+            setattr(to_module, name, Parameter(np.array(value)))
+        _check_same_shape(name, value, getattr(to_module, name))
         for parametrization in source:
             register_parametrization(to_module, name, parametrization)
         for part, buffers in state:
@@ -445,6 +447,12 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
             _check_shapes(name, getattr(source, registry), getattr(target, registry))
             getattr(target, registry).update(getattr(source, registry))
     return to_module
+
+
+def _check_same_shape(name: str, value: Any, present: Any) -> None:
+    if is_array(value) and is_array(present) and value.shape != present.shape:
+        raise ValueError(f"cannot transfer {name!r}: from_module must have it in the shape of "
+                         f"to_module's, {present.shape}, got shape {value.shape}")
 
 
 def _check_shapes(name: str, given: dict[str, Any], present: dict[str, Any]) -> None:

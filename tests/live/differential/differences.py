@@ -10,6 +10,7 @@ import re
 ERRORS = [
     ("register|orthogonal|spectral|weight_norm|transfer", "ValueError", "AttributeError",
      "a tensor that is None: PyTorch fails at None.shape"),
+    ("complex weight_norm", "ValueError", ".*", "PyTorch's has no complex form, and is wrong"),
     ("weight_norm.* on top", "ValueError", "", "PyTorch registers it, and every reading fails"),
     ("orthogonal.*householder.* on top", "ValueError", "",
      "the signs would jump; PyTorch makes zeros of what is not 1 or -1"),
