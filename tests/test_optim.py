@@ -510,6 +510,8 @@ def test_a_parameter_that_became_another_array_is_not_moved(make, options, chang
         optimizer.step({"x": np.ones(2), "y": changed})
     assert x.data is before and y.data is changed
     assert optimizer.state == state
+    assert all(value.shape == (1,) for key, value in optimizer.state_dict().items()
+               if key.startswith("state.1.") and not key.endswith(".step"))
 
 
 @makers

@@ -244,13 +244,13 @@ class Optimizer:
         Returns
         -------
         dict of str to ndarray
-            ``state.<position>.<what>``, of the parameter's shape and dtype ("step" is an integer);
-            ``param_groups.<number>.params``, the positions of the group's parameters, and
-            ``param_groups.<number>.<option>``. Positions are counted from 0 through all groups, as in
-            PyTorch, so that names may change.
+            ``state.<position>.<what>``, of the shape and dtype that the parameter had in its last step
+            ("step" is an integer); ``param_groups.<number>.params``, the positions of the group's
+            parameters, and ``param_groups.<number>.<option>``. Positions are counted from 0 through all
+            groups, as in PyTorch, so that names may change.
         """
         state = {f"state.{position}.{slot}": np.array(value) if slot == "step"
-                 else _shaped_like(parameter, value.copy())
+                 else _remembered(parameter, value.copy())
                  for positions, group in zip(self._positions(), self.param_groups)
                  for position, parameter in zip(positions, group["params"])
                  for slot, value in self.state.get(parameter, {}).items()}
@@ -353,6 +353,14 @@ def _reals(array: Any) -> np.ndarray:
 
 def _shaped_like(parameter: Parameter, reals: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(reals).view(parameter.dtype).reshape(parameter.shape)
+
+
+def _remembered(parameter: Parameter, reals: np.ndarray) -> np.ndarray:
+    """Return a part of a parameter's state; it may have got another shape since then."""
+    ndim = len(parameter.shape)
+    if reals.ndim > max(ndim, 1):
+        reals = np.ascontiguousarray(reals).view(np.result_type(reals, np.complex64))[..., 0]
+    return reals.reshape(()) if ndim == 0 and reals.size == 1 else reals
 
 
 def _options(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,23 +84,22 @@ class Changing(Pair):
         chain = self.of(self.models[1], part).parametrizations[name]
         return not chain.is_tensor and not any(p.requires_grad for p in chain.parameters())
 
-    @rule(data=st.data(), name=tensors, leave=booleans)
-    def remove(self, data, name, leave):
-        part = self.part(data)
-        name = self.tensor(part, name)
+    @rule(data=st.data(), leave=booleans)
+    def remove(self, data, leave):
+        part, name = self.computed(data)
         if self.frozen_originals(part, name):
             return  # ours stays a parameter, PyTorch's becomes a buffer
         self.both(f"remove {part}.{name}, leave={leave}", lambda side, model: (
             side.parametrize.remove_parametrizations(self.of(model, part), name, leave)))
 
-    @rule(data=st.data(), name=st.sampled_from(["weight", "bias", None]))
-    def transfer(self, data, name):
-        source, target = self.part(data), self.part(data)
+    @rule(data=st.data(), all_=booleans)
+    def transfer(self, data, all_):
+        (source, name), target = self.computed(data), self.part(data)
         if source == target:
             return
         if self.signs(under=source) and self.has("ParametrizationList", under=target):
             return  # reflectors on top: PyTorch makes zeros of what is not 1 or -1
-        name = name and self.tensor(source, name)
+        name = None if all_ else name
         other = " of another shape" if self.shapes[source] != self.shapes[target] else ""
         self.register(f"transfer {source}.{name} to {target}{other}", lambda side, model: (
             side.parametrize.transfer_parametrizations_and_params(
@@ -114,9 +113,10 @@ class Changing(Pair):
 
     @rule(data=st.data(), seed=seeds, kind=st.sampled_from(["values", "orthogonal", "shape", "zero"]))
     def assign(self, data, seed, kind):
-        part = self.part(data)
-        name = self.tensor(part, "weight")
-        shape = self.shapes[part][name]
+        part, name = self.computed(data)
+        shape = self.shapes[part].get(name)
+        if shape is None:
+            return
         value = normal(np.random.default_rng(seed), shape, self.dtype)
         if kind == "orthogonal" and len(shape) == 2:
             tall = shape[0] >= shape[1]
@@ -126,7 +126,8 @@ class Changing(Pair):
             value = np.zeros((7, *shape), self.dtype)
         elif kind == "zero" and not self.normalised(part):
             value = np.zeros(shape, self.dtype)
-        self.register(f"assign {kind} to {part}.{name}", lambda side, model: (
+        other = ", whose inverse has another shape" if self.has("OtherShapeBack", under=part) else ""
+        self.register(f"assign {kind} to {part}.{name}{other}", lambda side, model: (
             setattr(self.of(model, part), name, side.tensor(value))))
 
     @rule(data=st.data(), mode=booleans)

@@ -20,6 +20,12 @@ tensors = st.sampled_from(["weight", "weight", "weight", "bias", "nothing"])
 TRAINS = ("call", "gradients", "second", "step")  # what may move u and v before it fails
 
 
+def kind_of(error):
+    """Return the name of an error, of its base where a library has made its own, or "" for none."""
+    return "" if error is None else next(
+        cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins")
+
+
 class Pair(RuleBasedStateMachine):
     """The models hold the layers of `kinds`, by name; a part is the path of a module with tensors."""
 
@@ -42,7 +48,7 @@ class Pair(RuleBasedStateMachine):
                 errors.append(None)
             except Exception as error:
                 errors.append(error)
-        kinds = ["" if error is None else type(error).__name__ for error in errors]
+        kinds = [kind_of(error) for error in errors]
         if kinds[0] != kinds[1] and not differences.is_known(what, *kinds):
             raise Differ(f"{what}: ours {errors[0]!r}, theirs {errors[1]!r}")
         if errors[0] is not None and not what.startswith(TRAINS):
@@ -97,6 +103,13 @@ class Pair(RuleBasedStateMachine):
         if name == "nothing" or name in names:
             return name
         return names[1] if name == "weight" else names[-1]
+
+    def computed(self, data):
+        """Draw a part and the name of a tensor that is parametrized, or where none is, a weight."""
+        found = [(part, name) for part in self.parts for name in self.shapes[part]
+                 if self.on_top(part, name)]
+        plain = [(self.parts[0], self.tensor(self.parts[0], name)) for name in ("weight", "nothing")]
+        return data.draw(st.sampled_from(4 * found + plain))
 
     def of(self, model, part):
         return model.get_submodule(part)

@@ -42,7 +42,6 @@ OPTIONS = {
 
 class Training(Pair):
 
-    @precondition(lambda self: self.optimizers is None)
     @rule(data=st.data(), kind=st.sampled_from(sorted(OPTIONS)), lr=st.sampled_from([0.1, 1e-3]),
           weight_decay=st.sampled_from([0, 0.1]), maximize=booleans, only=st.sampled_from(
               ["all", "matrices", "layer0"]))
@@ -52,6 +51,9 @@ class Training(Pair):
             options["maximize"] = maximize
         if kind.startswith("Adam") and self.dtype == "float32":
             options["eps"] = 1e-2
+        self.make(kind, only, options)
+
+    def make(self, kind, only, options):
         made = []
 
         def making(side, model):
@@ -77,23 +79,27 @@ class Training(Pair):
         return self.signs() and (type(self.optimizers[1]).__name__ == "Muon" or any(
             group["weight_decay"] for group in self.optimizers[1].param_groups))
 
-    @precondition(lambda self: self.optimizers is not None and not self.moves_signs())
     @rule(clip=booleans, hook=st.sampled_from([None, None, None, *STEP_HOOKS]))
     def step(self, clip, hook):
         """Move what the optimisers have; each is stepped by the gradients of its own library."""
-        if hook == "shrinks" and self.signs():
+        if self.optimizers is None:
+            self.make("SGD", "all", {"lr": 0.1, "momentum": 0.9})
+        if self.optimizers is None or self.moves_signs() or hook == "shrinks" and self.signs():
             return
         handles = []
         if hook:
             method, function = STEP_HOOKS[hook]
             handles = [getattr(optimizer, method)(function) for optimizer in self.optimizers]
+        for _ in range(2):
+            self.one_step(f"step, clip={clip}, a hook {hook}", clip)
+        for handle in handles:
+            handle.remove()
+
+    def one_step(self, what, clip):
         muon = type(self.optimizers[1]).__name__ == "Muon"
-        what = f"step, clip={clip}, a hook {hook}"
         done = self.both(what, lambda side, model: (
             self.step_ours if side is OURS else self.step_theirs)(model, clip),
             looser=0.05 if muon else 0.0)  # bfloat16, in which sums of another order differ
-        for handle in handles:
-            handle.remove()
         if muon:
             self.copied_if(done, what)
 
