@@ -61,7 +61,7 @@ class Changing(Pair):
                                  use_trivialization=use_trivialization)))
 
     @rule(data=st.data(), name=tensors, n=st.sampled_from([1, 1, 2, 0]),
-          eps=st.sampled_from([1e-12, 0.1]), dim=st.sampled_from([None, None, 0, 1, -1, 5]))
+          eps=st.sampled_from([1e-12, 1e-6]), dim=st.sampled_from([None, None, 0, 1, -1, 5]))
     def spectral_norm(self, data, name, n, eps, dim):
         part = self.part(data)
         n = 1 if dim in (1, 5) or name != "weight" else n  # one wrong argument at a time
@@ -156,6 +156,8 @@ class Changing(Pair):
     @precondition(lambda self: self.optimizers is None and self.dtype != "complex128")
     @rule(dtype=st.sampled_from(["float32", "float64"]))
     def convert(self, dtype):
+        if self.has("OtherDtype"):
+            return  # NumPy promotes
         if self.has("ParametrizationList") and self.has("RNN", "LSTM", "GRU", "ParametrizedRNN",
                                                         "ParametrizedLSTM", "ParametrizedGRU"):
             return  # PyTorch reads their weights, which moves u and v, or fails

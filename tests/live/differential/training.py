@@ -76,8 +76,15 @@ class Training(Pair):
 
     def moves_signs(self):
         """Tell whether a step would take the signs of reflectors from 1: a known difference."""
-        return self.signs() and (type(self.optimizers[1]).__name__ == "Muon" or any(
-            group["weight_decay"] for group in self.optimizers[1].param_groups))
+        if not self.signs():
+            return False
+        optimizer = self.optimizers[1]
+        remembered = (value for module in self.models[1].modules() if hasattr(module, "original")
+                      for value in optimizer.state.get(module.original, {}).values())
+        return (type(optimizer).__name__ == "Muon"
+                or any(group["weight_decay"] for group in optimizer.param_groups)
+                or any(value.ndim > 1 and value.diagonal(dim1=-2, dim2=-1).any()
+                       for value in remembered if isinstance(value, torch.Tensor)))
 
     @rule(clip=booleans, hook=st.sampled_from([None, None, None, *STEP_HOOKS]))
     def step(self, clip, hook):
