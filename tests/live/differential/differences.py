@@ -21,6 +21,7 @@ ERRORS = [
     ("assign .*shape", "ValueError", "",
      "PyTorch takes another shape, and the layer fails when called"),
     ("assign", "AttributeError", "TypeError", "a list where a parametrization takes an array"),
+    ("call .*wrong: a shape", "ValueError", "", "PyTorch broadcasts the norms of weight_norm"),
     ("assign", "TypeError", "ValueError", "text where a parametrization takes an array"),
     ("assign", ".*", "NotImplementedError", "what PyTorch cannot invert: matrix_exp and cayley"),
     ("call|gradients|second|step", ".+", ".+",
