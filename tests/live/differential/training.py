@@ -145,7 +145,8 @@ class Training(Pair):
         elif damage == "positions":
             to_theirs["param_groups"][0]["params"] = []
             to_ours["param_groups.0.params"] = np.array([])
-        self.both(f"exchange the states of optimizers, {damage}", lambda side, model: (
+        other = " of another shape" if self.has("OtherShapeBack") else ""
+        self.both(f"exchange the states of optimizers{other}, {damage}", lambda side, model: (
             self.optimizers[0].load_state_dict(to_ours) if side is OURS
             else self.optimizers[1].load_state_dict(to_theirs)))
 
