@@ -10,8 +10,7 @@ from .machine import Differential
 
 def main(programs, seed_):
     warnings.simplefilter("ignore")
-    run = seed(seed_)(run_state_machine_as_test)
-    run(Differential, settings=settings(
+    run_state_machine_as_test(seed(seed_)(Differential), settings=settings(
         max_examples=programs, stateful_step_count=14, deadline=None, database=None, print_blob=False,
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
         phases=[Phase.generate, Phase.shrink]))
