@@ -18,6 +18,7 @@ ERRORS = [
     ("transfer", "KeyError", "ValueError|AttributeError",
      "a name that from_module has not: PyTorch first reads to_module's tensor, which fails"),
     ("add_param_group", "ValueError", "", "Muon moves matrices: PyTorch says so in the next step"),
+    ("transfer", "TypeError", ".+", "a tensor that has become text: other words for it"),
     ("exchange.* of another shape", "ValueError", "", "PyTorch's next step fails"),
     ("assign .*shape", "ValueError", "",
      "PyTorch takes another shape, and the layer fails when called"),
