@@ -28,6 +28,8 @@ def program(name: str, cell: Cell) -> Callable[[], Any] | None:
     """Compile a cell; the function has the seconds that this took as ``compile_seconds``."""
     if not cell.orthogonal or not cell.backward:
         return None
+    if name == NAMES[1] and cell.shape[:-2]:
+        return None  # in a stack of triangular systems XLA's only thread waits for itself, for ever
     n, k = cell.shape[-2:]
     X, C = map(jnp.asarray, arrays(cell))
     dense = name == NAMES[0] or n == k
