@@ -73,6 +73,8 @@ class Changing(Pair):
     def weight_norm(self, data, name, dim):
         part = self.part(data)
         name = self.tensor(part, name)
+        if self.is_shared(part, name):
+            return  # PyTorch's direction has the memory of the other weight
         complex_ = "complex " if self.dtype == "complex128" else ""
         what = f"{complex_}weight_norm({part}.{name}, {dim})" + self.on_top(part, name)
         self.register(what, lambda side, model: (
@@ -89,6 +91,9 @@ class Changing(Pair):
         part, name = self.computed(data)
         if self.frozen_originals(part, name):
             return  # ours stays a parameter, PyTorch's becomes a buffer
+        if self.on_top(part, name) and self.signs() and self.is_shared(
+                f"{part}.parametrizations.{name}".lstrip("."), "original"):
+            return  # the weight goes into the other module's reflectors, whose signs it is not made for
         self.both(f"remove {part}.{name}, leave={leave}", lambda side, model: (
             side.parametrize.remove_parametrizations(self.of(model, part), name, leave)))
 

@@ -49,7 +49,8 @@ README = {
     "_save_to_state_dict": "loading changes all or nothing; no part loads itself",
     "Refused, where PyTorch goes on": "nothing wrong is ever returned in silence",
     "Done, where PyTorch raises": "there is a right answer",
-    "frozen weight that was computed from several": "a buffer could not be trained again",
+    "frozen weight that was computed from several":
+        "a buffer could not be trained again; what shares memory moves twice a step",
     "Options that mean nothing here": "there are no devices, and arrays are not overwritten",
     "weight_norm`` refuses a complex weight": "PyTorch's has no complex form either, and is wrong",
 }

@@ -130,6 +130,12 @@ class Pair(RuleBasedStateMachine):
         return any(getattr(m, "orthogonal_map", None) == "householder"
                    for m in self.models[0].get_submodule(under).modules())
 
+    def is_shared(self, part, name):
+        """Tell whether another module has the Parameter of a module too."""
+        parameter = self.of(self.models[0], part)._parameters.get(name)
+        return parameter is not None and sum(
+            parameter in m._parameters.values() for m in self.models[0].modules()) > 1
+
     def deepcopies(self):
         for module in self.models[1].modules():  # PyTorch cannot copy weights that its layers remember
             if hasattr(module, "_flat_weights"):
