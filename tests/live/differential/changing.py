@@ -3,6 +3,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from .compare import TOLERANCE
 from .layers import COMPLEX, LAYERS, normal
 from .pair import Pair, booleans, seeds, tensors
 from .sides import OURS
@@ -162,7 +163,8 @@ class Changing(Pair):
                                                         "ParametrizedLSTM", "ParametrizedGRU"):
             return  # PyTorch reads their weights, which moves u and v, or fails
         what = f"to({dtype})"
-        done = self.both(what, lambda side, model: model.to(side.dtype(dtype)))
+        done = self.both(what, lambda side, model: model.to(side.dtype(dtype)),
+                         looser=TOLERANCE[self.dtype])
         self.dtype = dtype
         self.copied_if(done, what)
 
