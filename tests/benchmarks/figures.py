@@ -118,12 +118,12 @@ def draw_training(records: list[Results], path: Path) -> None:
                       error_kw={"lw": 0.8})
             for y, (_, m, high) in zip(where, values):
                 axis.text(max(high, 1) * 1.05, y, f"{m:.2g}", va="center", fontsize=6.5)
-    for axis, label in ((time, "PyTorch's time / orthonorm's time"),
-                        (memory, "peak memory, orthonorm's / PyTorch's")):
+    for axis, label, base in ((time, "PyTorch's time / orthonorm's time", 2),
+                              (memory, "peak memory, orthonorm's / PyTorch's", 4)):
         axis.axvline(1, color="black", lw=1)
         axis.grid(axis="y", visible=False)
         axis.set(xscale="log", xlabel=label)
-        axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(base=2, numticks=20))
+        axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(base=base, numticks=20))
         axis.xaxis.set_major_formatter("{x:g}")
         axis.minorticks_off()
         axis.margins(x=0.15)
