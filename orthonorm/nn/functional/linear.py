@@ -46,7 +46,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     if x_shape[-1:] != shape[-1:]:
         raise RuntimeError(f"input must have {shape[-1]} entries in its last dimension, as weight of "
                            f"shape {shape} has, got shape {x_shape}")
-    if bias is not None and np.shape(stop_gradient(bias)) in ((), (1,)):
+    if bias is not None and numpy.shape(stop_gradient(bias)) in {(), (1,)} - {shape[:-1]}:
         bias = bias + np.zeros(shape[:-1], np.result_type(stop_gradient(bias)))
     check_bias(bias, shape[:-1])
     if len(shape) == 1:
