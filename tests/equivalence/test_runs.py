@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -242,6 +243,16 @@ def test_every_run_is_recorded_with_the_pytorch_version():
     assert HEADER["pytorch"] == "2.13.0"
     assert RECORDED.keys() == RUNS.keys()
     json.dumps(HEADER)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_recorded_batches_are_those_that_the_run_draws(name):
+    seed = zlib.crc32(f"{HEADER['seed']} {name}".encode())
+    drawn = RUNS[name].program.draw(np.random.default_rng(seed), DIGITS)
+    recorded = RECORDED[name]["inputs"]
+    assert recorded.keys() == drawn.keys()
+    for key, x in drawn.items():
+        np.testing.assert_array_equal(recorded[key], x, strict=True)
 
 
 def test_the_digits_are_scikit_learns():
