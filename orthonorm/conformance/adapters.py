@@ -96,8 +96,9 @@ class Child:
         if reply is None:
             try:
                 status = self.process.wait(timeout=1)
-            except subprocess.TimeoutExpired:  # it has only closed what it sends through
-                status = 0
+            except subprocess.TimeoutExpired:
+                self.close()
+                return Reply("lost", text="the process runs on, and what it sends cannot be read")
             self.close()
             ending = signal.Signals(-status).name if status < 0 else f"exit status {status}"
             return Reply("lost", text=f"the process ended with {ending}")

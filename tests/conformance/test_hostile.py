@@ -141,7 +141,7 @@ def test_whatever_the_numbers_are_there_is_a_verdict(operation):
 
 
 WORKER = """
-import os, resource
+import os, resource, time
 from orthonorm.core import definitions
 
 class Panic(BaseException):
@@ -164,9 +164,10 @@ def cayley(X):
 @pytest.mark.parametrize("misdeed, said", [
     ("raise Panic('gone')", "Panic: gone"),
     ("raise KeyboardInterrupt", "the process ended with "),
-    ("spoil()", "the process ended with "),
+    ("spoil()", "the process "),  # ended, or not yet
+    ("os.closerange(3, 20); time.sleep(60)", "the process runs on, and what it sends cannot be read"),
     ("resource.setrlimit(resource.RLIMIT_AS, (4 * 10**9, -1)); bytes(8 * 10**9)", "MemoryError:"),
-], ids=["panic", "interrupt", "garbage", "memory"])
+], ids=["panic", "interrupt", "garbage", "silence", "memory"])
 def test_what_a_program_in_its_own_process_does_fails_there_alone(tmp_path, misdeed, said):
     path = tmp_path / "mine.py"
     path.write_text(WORKER.format(misdeed=misdeed))
