@@ -38,5 +38,6 @@ def test_what_may_differ():
     assert is_known("assign values to layer0.weight", "", "NotImplementedError")
     assert is_known("call layer0", "RuntimeError", "TypeError")
     assert not is_known("call layer0", "", "TypeError")
+    assert not is_known("call layer0", "KeyError", "TypeError")
     assert not is_known("assign values to layer0.weight", "ValueError", "")
     assert not is_known("remove layer0.weight", "ValueError", "KeyError")

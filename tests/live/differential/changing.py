@@ -1,5 +1,6 @@
 """Rules: registering, removing, transferring, assigning, tying, freezing, modes and dtypes."""
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -43,6 +44,8 @@ class Changing(Pair):
         unsafe = unsafe and own != "OtherDtype"  # NumPy promotes, and PyTorch's layers refuse
         if self.recurrent(part) and own in ("FirstRow", "OtherShapeBack"):
             unsafe = False
+        if own == "Product" and self.is_shared(part, name):
+            return  # PyTorch's first original has the memory of the other weight
         self.register(f"register {own} on {part}.{name}, unsafe={unsafe}", lambda side, model: (
             side.parametrize.register_parametrization(
                 self.of(model, part), name, side.own[own]().to(side.dtype(self.dtype)), unsafe=unsafe)))
@@ -95,8 +98,13 @@ class Changing(Pair):
         if self.on_top(part, name) and self.signs() and self.is_shared(
                 f"{part}.parametrizations.{name}".lstrip("."), "original"):
             return  # the weight goes into the other module's reflectors, whose signs it is not made for
-        self.both(f"remove {part}.{name}, leave={leave}", lambda side, model: (
-            side.parametrize.remove_parametrizations(self.of(model, part), name, leave)))
+
+        def removing(side, model):
+            module = self.of(model, part)
+            side.parametrize.remove_parametrizations(module, name, leave)
+            if isinstance(module, torch.nn.RNNBase):
+                module._init_flat_weights()  # it would go on with the value that was assigned last
+        self.both(f"remove {part}.{name}, leave={leave}", removing)
 
     @rule(data=st.data(), all_=booleans)
     def transfer(self, data, all_):

@@ -7,6 +7,7 @@ let pass as an error, the machine does not do: see the remarks in it.
 """
 import re
 
+_FAILURE = "RuntimeError|TypeError|ValueError"
 ERRORS = [
     ("register|orthogonal|spectral|weight_norm|transfer", "ValueError", "AttributeError",
      "a tensor that is None: PyTorch fails at None.shape"),
@@ -18,14 +19,17 @@ ERRORS = [
     ("transfer", "KeyError", "ValueError|AttributeError",
      "a name that from_module has not: PyTorch first reads to_module's tensor, which fails"),
     ("add_param_group", "ValueError", "", "Muon moves matrices: PyTorch says so in the next step"),
-    ("transfer", "TypeError", ".+", "a tensor that has become text: other words for it"),
+    ("transfer", "TypeError", "RuntimeError|ValueError|AttributeError",
+     "a tensor that has become text: other words for it"),
+    ("remove", "TypeError", "AttributeError", "a tensor that has become text: other words for it"),
     ("exchange.* of another shape", "ValueError", "", "PyTorch's next step fails"),
     ("assign .*shape", "ValueError", "",
      "PyTorch takes another shape, and the layer fails when called"),
     ("assign", "AttributeError", "TypeError", "a list where a parametrization takes an array"),
     ("assign", "TypeError", "ValueError", "text where a parametrization takes an array"),
-    ("assign", ".*", "NotImplementedError", "what PyTorch cannot invert: matrix_exp and cayley"),
-    ("call|gradients|second|step", ".+", ".+",
+    ("assign", "|ValueError", "NotImplementedError",
+     "what PyTorch cannot invert: matrix_exp and cayley"),
+    ("call|gradients|second|step", _FAILURE, _FAILURE,
      "what a layer makes of a weight that has become text, or of another shape: other words for it"),
 ]
 
