@@ -1,4 +1,6 @@
 """Rules: registering, removing, transferring, assigning, tying, freezing, modes and dtypes."""
+import copy
+
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -175,6 +177,13 @@ class Changing(Pair):
                          looser=TOLERANCE[self.dtype])
         self.dtype = dtype
         self.copied_if(done, what)
+
+    @rule(data=st.data())
+    def copy_layer(self, data):
+        """A copy, which shares all tensors, takes the place of a layer."""
+        name = data.draw(st.sampled_from(sorted(self.kinds)))
+        if not self.has("ParametrizationList", under=name):  # which PyTorch cannot copy
+            self.both(f"copy {name}", lambda side, model: model.update({name: copy.copy(model[name])}))
 
     @rule()
     def deepcopy(self):

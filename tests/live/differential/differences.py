@@ -7,7 +7,7 @@ let pass as an error, the machine does not do: see the remarks in it.
 """
 import re
 
-_FAILURE = "RuntimeError|TypeError|ValueError"
+_FAILURE = "AssertionError|IndexError|RuntimeError|TypeError|ValueError"
 ERRORS = [
     ("register|orthogonal|spectral|weight_norm|transfer", "ValueError", "AttributeError",
      "a tensor that is None: PyTorch fails at None.shape"),
