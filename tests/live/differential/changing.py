@@ -106,7 +106,8 @@ class Changing(Pair):
             side.parametrize.remove_parametrizations(module, name, leave)
             if isinstance(module, torch.nn.RNNBase):
                 module._init_flat_weights()  # it would go on with the value that was assigned last
-        self.both(f"remove {part}.{name}, leave={leave}", removing)
+        if self.both(f"remove {part}.{name}, leave={leave}", removing):
+            self.shapes[part][name] = tuple(getattr(self.of(self.models[1], part), name).shape)
 
     @rule(data=st.data(), all_=booleans)
     def transfer(self, data, all_):
