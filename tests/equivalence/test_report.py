@@ -63,21 +63,24 @@ def test_tolerance_of_values(dtype, off, fails):
     assert row.worst.endswith(": weight")
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("off, fails", [(5e-11, False), (5e-10, True)])
-def test_tolerance_of_gradients_is_wider_in_double_precision(off, fails):
+def test_tolerance_of_gradients_is_wider_in_double_precision(off, fails, dtype):
     def change(answers):
         answers["grad"] = np.where(np.abs(answers["grad"]) < 1, answers["grad"] + off, answers["grad"])
-    assert bool(one_row("cayley", "float64", change).failures) == fails
+    assert bool(one_row("cayley", dtype, change).failures) == fails
 
 
 @pytest.mark.parametrize("change", [
     lambda answers: answers.update(weight=answers["weight"][:-1]),
     lambda answers: answers.update(weight=answers["weight"].astype(np.float32)),
+    lambda answers: answers.update(weight=answers["weight"].astype(np.complex128)),
+    lambda answers: answers.update(weight="RuntimeError"),
     lambda answers: answers.update(weight=answers["weight"] * np.nan),
     lambda answers: answers.update(weight=answers["weight"] + np.inf),
     lambda answers: answers.update(more=np.zeros(1)),
     lambda answers: answers.pop("grad"),
-], ids=["shape", "dtype", "nan", "infinity", "missing", "more"])
+], ids=["shape", "narrower dtype", "wider dtype", "error", "nan", "infinity", "missing", "more"])
 def test_other_differences_fail(change):
     row = one_row("cayley", "float64", change)
     assert len(row.failures) == 1
