@@ -114,8 +114,9 @@ class Changing(Pair):
         (source, name), target = self.computed(data), self.part(data)
         if source == target:
             return
-        if self.signs(under=source) and self.has("ParametrizationList", under=target):
-            return  # reflectors on top: PyTorch makes zeros of what is not 1 or -1
+        if self.signs(under=target) or (
+                self.signs(under=source) and self.has("ParametrizationList", under=target)):
+            return  # PyTorch makes zeros of what is not 1 or -1
         name = None if all_ else name
         other = " of another shape" if self.shapes[source] != self.shapes[target] else ""
         self.register(f"transfer {source}.{name} to {target}{other}", lambda side, model: (

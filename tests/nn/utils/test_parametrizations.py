@@ -432,6 +432,12 @@ def test_a_vector_is_divided_by_its_norm():
     assert_allclose(layer.bias, [0.3, 0.4, 0.0, 0.0], rtol=1e-15)
 
 
+def test_what_was_registered_as_a_vector_stays_one():
+    layer = spectral_norm(nn.Linear(3, 4, rng=0), "bias")
+    with pytest.raises(ValueError, match=r"one dimension .* got shape \(2, 4\)"):
+        functional_call(layer, {"parametrizations.bias.original": np.ones((2, 4))}, np.ones(3))
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_removing_iterates_once_more_in_training_mode_only(training):
     layer = spectral_norm(unconverged(), rng=0)
