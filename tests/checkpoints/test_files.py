@@ -216,10 +216,11 @@ def in_child(code, *args):
 
 
 def test_a_save_is_on_the_disk_before_it_takes_the_place_and_so_is_the_place(old, monkeypatch):
-    calls, fsync, replace = [], os.fsync, os.replace
+    calls, sizes, fsync, replace = [], [], os.fsync, os.replace
 
     def fsyncing(descriptor):
         calls.append(os.fstat(descriptor).st_ino)
+        sizes.append(os.fstat(descriptor).st_size)
         fsync(descriptor)
 
     def replacing(*paths):
@@ -229,6 +230,7 @@ def test_a_save_is_on_the_disk_before_it_takes_the_place_and_so_is_the_place(old
     monkeypatch.setattr(files.os, "replace", replacing)
     save(NEW, old)
     assert calls == [old.stat().st_ino, "replace", old.parent.stat().st_ino]
+    assert sizes[0] == old.stat().st_size  # nothing is left in a buffer
 
 
 def test_a_folder_that_cannot_be_flushed_is_no_error(old, monkeypatch):

@@ -29,6 +29,13 @@ def test_a_hostile_file_is_one_clear_error(tmp_path, monkeypatch, suffix, conten
     assert os.listdir(tmp_path) == [path.name]
 
 
+def test_a_long_header_is_said_with_the_longest_that_there_may_be(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes((2**23 - 7).to_bytes(8, "little"))
+    with pytest.raises(CheckpointError, match="header claims 8388601 bytes, and the most is 8388600$"):
+        load(path)
+
+
 def test_a_large_file_of_zeros_is_no_bomb_where_it_stays_small(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", w=np.zeros(2 * 10**6))
     assert (tmp_path / "x.npz").stat().st_size < 20_000

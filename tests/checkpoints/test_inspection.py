@@ -118,6 +118,7 @@ def test_every_weight_of_a_pytorch_model_is_measured(capsys):
         for estimate, norm in row["estimates"]:
             assert estimate == pytest.approx(norm, rel=1e-3)
         assert len(row["estimates"]) == name.count("spectral") - (name.startswith("chain_spectral_o"))
+        assert all(("estimate" in step) == ("spectral_norm (" in step) for step in row["made_by"])
         assert ("weight_norm" in row["made_by"][0]) == ("weight" in kind or "chain_weight" in name)
 
 
