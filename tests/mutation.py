@@ -55,7 +55,7 @@ FUZZ = "tests/checkpoints/test_fuzz.py"
 PROPERTIES = {"checkpoints": FUZZ, **dict.fromkeys(["optim", "equivalence", "conformance"])}
 TORCH = Path(os.environ.get("TORCH_PYTHON", ".venv-torch/bin/python")).absolute()
 LIVE = {"equivalence": ["tests/live/test_compare_modules.py", "tests/live/test_recordings.py"],
-        "conformance": ["tests/live/test_judge.py"]}
+        "conformance": ["tests/live/test_judge.py"], "checkpoints": ["tests/live/test_older_files.py"]}
 PYTEST = ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
 IN_TORCH = [TORCH, *PYTEST, "--override-ini", "addopts="]
 NOT_COPIED = shutil.ignore_patterns(".*", "mutants", "build", "dist", "*.egg-info", "__pycache__")

@@ -41,6 +41,13 @@ def test_weights_of_older_functions_are_those_of_pytorch(tmp_path):
         assert not [key for key in plain if key.endswith(("_g", "_v", "_u", "_orig"))]
 
 
+def test_a_tensor_of_one_number_expanded_is_counted_in_bytes(tmp_path):
+    path = tmp_path / "bomb.pt"
+    torch.save({"w": torch.ones(1, dtype=torch.float64).expand(10**7)}, path)
+    with pytest.raises(CheckpointError, match="would expand to 80000000 bytes"):
+        load(path)
+
+
 @pytest.mark.parametrize("key", ["model", "state_dict"])
 def test_a_checkpoint_of_a_training_run_is_refused_with_the_way_out(key, tmp_path, capsys):
     model = torch.nn.Linear(2, 2)
