@@ -13,7 +13,7 @@ import pytest
 from autograd import grad, hessian_vector_product, jacobian, make_jvp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from orthonorm import nn
+from orthonorm import func, nn
 from orthonorm.func import functional_call, value_and_grad
 from orthonorm.gradients import stop_gradient
 from orthonorm.nn.parameter import scope
@@ -113,6 +113,10 @@ def test_gradients_are_those_of_finite_differences(name):
     assert type(value) in (float, np.float64) and value == loss()
     assert_same(gradients, module_differences(loss, model))
     nothing_left(model)
+
+
+def test_an_asterisk_imports_the_two_functions():
+    assert sorted(func.__all__) == ["functional_call", "value_and_grad"]
 
 
 def test_arguments_are_passed_on():

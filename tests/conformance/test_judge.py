@@ -11,7 +11,7 @@ from orthonorm import conformance
 from orthonorm.__main__ import main
 from orthonorm.conformance import ConformanceError, adapters, judge
 from orthonorm.conformance.asking import Reply
-from orthonorm.conformance.judge import verdict
+from orthonorm.conformance.judge import relative, verdict
 from orthonorm.core import definitions
 from tests.conformance import own
 
@@ -97,6 +97,11 @@ def test_an_exact_answer_has_the_ratio_zero():
     report = judged(lambda X: np.ones_like(X) if X.shape == (1, 1) else definitions.cayley(X))
     ratios = [v.ratio for v in report.verdicts if v.question.arguments["X"].shape == (1, 1)]
     assert ratios and set(ratios) == {0.0}
+
+
+def test_where_rounding_moves_nothing_only_the_exact_answer_is_near():
+    assert relative(0.0, 0.0) == 0 and relative(5e-324, 0.0) == np.inf
+    assert relative(1.0, 0.5) == 2
 
 
 def test_an_answer_that_is_a_list_is_an_array():

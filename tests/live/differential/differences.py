@@ -27,7 +27,7 @@ ERRORS = [
      "PyTorch takes another shape, and the layer fails when called"),
     ("assign", "AttributeError", "TypeError", "a list where a parametrization takes an array"),
     ("assign", "TypeError", "ValueError", "text where a parametrization takes an array"),
-    ("assign", "|ValueError", "NotImplementedError",
+    ("assign", "|RuntimeError|ValueError", "NotImplementedError",
      "what PyTorch cannot invert: matrix_exp and cayley"),
     ("call|gradients|second|step", _FAILURE, _FAILURE + "|AttributeError",
      "what a layer makes of a weight that has become text, or of another shape: other words for it"),
