@@ -1,4 +1,4 @@
-"""spectral_norm on the weights of RNN, LSTM and GRU in training mode.
+"""Parametrized weights of RNN, LSTM and GRU: spectral_norm in training mode, and removals.
 
 A power iteration goes with each reading of the weight. PyTorch reads each weight twice a call, but once
 in all under `cached()`; this package reads it once a call.
@@ -24,6 +24,16 @@ class Counted(torch.nn.Module):
     def forward(self, weight):
         self.readings += 1
         return weight
+
+
+def doubled(Module):
+    class Doubled(Module):
+        def forward(self, weight):
+            return 2 * weight
+
+        def right_inverse(self, weight):
+            return weight / 2
+    return Doubled()
 
 
 @kinds
@@ -86,3 +96,28 @@ def test_equal_under_cached_and_only_near_otherwise(kind, num_layers, cached):
         assert max(off) <= 1e-12
     else:
         assert 1e-9 < off[1] < 0.01 and off[2] > 1e-9
+
+
+@kinds
+def test_after_the_removal_pytorch_computes_with_the_assigned_value_and_ours_with_the_parameter(kind):
+    """With what doubles a weight: the value assigned is twice the parameter that is left."""
+    theirs, ours = getattr(torch.nn, kind)(3, 4).double(), getattr(nn, kind)(3, 4)
+    ours.load_state_dict(theirs.state_dict())
+    assigned = np.arange(theirs.weight_hh_l0.numel()).reshape(theirs.weight_hh_l0.shape) / 20
+    for utils, rnn, double, value in (
+            (torch.nn.utils.parametrize, theirs, doubled(torch.nn.Module), torch.tensor(assigned)),
+            (parametrize, ours, doubled(nn.Module), assigned)):
+        utils.register_parametrization(rnn, "weight_hh_l0", double)
+        rnn.weight_hh_l0 = value
+        utils.remove_parametrizations(rnn, "weight_hh_l0", leave_parametrized=False)
+    x = np.linspace(-1, 1, 15).reshape(5, 1, 3)
+    assert np.array_equal(theirs.weight_hh_l0.detach().numpy(), assigned / 2)
+    assert np.array_equal(ours.weight_hh_l0, assigned / 2)
+
+    fresh = getattr(torch.nn, kind)(3, 4).double()
+    fresh.load_state_dict(theirs.state_dict())
+    expected = fresh(torch.tensor(x))[0].detach().numpy()
+    assert np.abs(ours(x)[0] - expected).max() < 1e-12
+    assert np.abs(theirs(torch.tensor(x))[0].detach().numpy() - expected).max() > 1e-3
+    fresh.load_state_dict({**theirs.state_dict(), "weight_hh_l0": torch.tensor(assigned)})
+    assert torch.equal(theirs(torch.tensor(x))[0], fresh(torch.tensor(x))[0])
