@@ -4,6 +4,7 @@ Finite differences are taken in float64 with central steps of 1e-5: their error 
 the third derivative, and the tolerance 1e-8.
 """
 import copy
+import itertools
 import threading
 import warnings
 
@@ -509,6 +510,29 @@ def test_tied_weights(names, tie_weights, expected):
     else:
         out = functional_call(tied(), values, np.ones(2), tie_weights=tie_weights)
         assert_array_equal(out, [expected] * 2)
+
+
+def test_tied_weights_are_tied_unless_it_is_refused_by_name():
+    out = functional_call(tied(), {"0.weight": 3 * np.eye(2)}, np.ones(2))
+    assert_array_equal(out, [9.0, 9.0])
+    with pytest.raises(TypeError, match="positional"):
+        functional_call(tied(), {}, np.ones(2), {}, True)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_constant_and_differentiated_contributions_are_summed(order):
+    """Gradients of an outer variable are tracers, those of constants are arrays: in any order."""
+    holder = nn.Linear(2, 1, bias=False, rng=0)
+    w = holder.weight
+
+    def inner(x):
+        terms = [lambda: x * anp.sum(holder.weight ** 3), lambda: 2 * anp.sum(holder.weight),
+                 lambda: x ** 2 * anp.sum(holder.weight), lambda: anp.sum(5 * holder.weight)]
+        _, gradients = value_and_grad(lambda: sum(terms[i]() for i in order), holder)()
+        return anp.sum(gradients["weight"])
+
+    assert_allclose(inner(3.0), np.sum(9 * w ** 2 + 2 + 9 + 5), rtol=1e-14)
+    assert_allclose(grad(inner)(3.0), np.sum(3 * w ** 2 + 6), rtol=1e-14)
 
 
 def test_tied_buffers_and_modules_used_twice():
