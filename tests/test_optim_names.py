@@ -175,10 +175,11 @@ def test_a_pre_hook_may_clip_the_gradients():
     assert parameter.data.tolist() == [-1.0, -0.5]
 
 
-def test_a_pre_hook_that_returns_something_else_is_refused():
+@pytest.mark.parametrize("returned", [{"x": np.ones(2)}, (), ({"x": np.ones(2)},), (1, 2, 3)], ids=str)
+def test_a_pre_hook_that_returns_something_else_is_refused(returned):
     parameter = nn.Parameter(np.zeros(2))
     optimizer = optim.SGD([("x", parameter)], lr=1.0)
-    optimizer.register_step_pre_hook(lambda *_: {"x": np.ones(2)})
+    optimizer.register_step_pre_hook(lambda *_: returned)
     with pytest.raises(RuntimeError, match=r"None or a tuple of \(new_args, new_kwargs\)"):
         optimizer.step({"x": np.ones(2)})
     assert not parameter.data.any()

@@ -391,10 +391,11 @@ def test_a_pre_hook_with_kwargs_replaces_both():
     assert module(1.0) == 12.0
 
 
-def test_a_pre_hook_with_kwargs_may_not_return_something_else():
+@pytest.mark.parametrize("returned", [3, (), (1,), (1, 2, 3)], ids=str)
+def test_a_pre_hook_with_kwargs_may_not_return_something_else(returned):
     # PyTorch 2.13: forward pre-hook must return None or a tuple of (new_args, new_kwargs)
     module = Add()
-    module.register_forward_pre_hook(lambda m, a, k: 3, with_kwargs=True)
+    module.register_forward_pre_hook(lambda m, a, k: returned, with_kwargs=True)
     with pytest.raises(RuntimeError, match="pre-hook"):
         module(1.0)
 
