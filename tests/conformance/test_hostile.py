@@ -237,6 +237,7 @@ X = {"dtype": "float64", "shape": [1, 1], "data": [1.0]}
     (lambda: json.dumps(original() | {"tests": original()["tests"][:1] * 2}), "the same id"),
     (lambda: json.dumps(original() | {"limit": float("inf")}), "no length"),
     (lambda: json.dumps(original() | {"limit": 0}), "no length"),
+    (lambda: json.dumps(original() | {"limit": -1}), "no length"),
     (lambda: changed(tolerance=float("inf")), "no length"),
     (lambda: changed(tolerance=float("nan")), "no length"),
     (lambda: changed(tolerance=-1.0), "no length"),

@@ -459,6 +459,8 @@ ERRORS = [
      r"hx must have shape \(1, 3, 2\), got \(2, 3, 2\)"),
     (lambda: nn.RNN(D, H)(X[:, 0], np.zeros((1, N, H))), RuntimeError, r"hx must have shape \(1, 2\)"),
     (lambda: nn.RNN(D, H)(X + 0j), NotImplementedError, "input must be real, got dtype complex128"),
+    *[(lambda cell=cell: cell(D, H)(X[0] + 0j), NotImplementedError, "input must be real, got dtype c")
+      for cell in (nn.RNNCell, nn.LSTMCell, nn.GRUCell)],
     (lambda: nn.LSTM(D, H)(X, np.zeros((1, N, H))), TypeError, "hx must be a pair of arrays"),
     (lambda: nn.LSTM(D, H)(X, (np.zeros((1, N, H)),)), RuntimeError, "pair of arrays, got 1"),
     (lambda: nn.LSTM(D, H)(X, (np.zeros((1, N, H)), np.zeros((N, H)))), RuntimeError,
