@@ -291,6 +291,9 @@ WRONG = {
     "zero columns": (
         {"weight": with_entry(np.ones((3, 4)), np.s_[:, 1:3], 0)},
         ["weight: 2 of 4 columns are zero"]),
+    "zero column of a wide spectral weight": (
+        {ORIGINAL: np.array([[3.0, 0, 0], [0, 1, 0]]), U: np.eye(2)[0], V: np.eye(3)[0]},
+        ["weight: 1 of 3 columns are zero"]),
     "zero weight": (
         {ORIGINAL: np.zeros((2, 2)), U: np.eye(2)[0], V: np.eye(2)[0]},
         ["weight: spectral_norm of a zero weight: PyTorch's is NaN",
