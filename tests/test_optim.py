@@ -393,6 +393,11 @@ BROKEN = {
     "unexpected": lambda state: state.update({"state.2.step": np.array(1)}),
     "shape": lambda state: state.update({"state.1.exp_avg": np.zeros(3)}),
     "shape of step": lambda state: state.update({"state.1.step": np.zeros(2)}),
+    "endless step": lambda state: state.update({"state.1.step": np.array(np.inf)}),
+    "step before the first": lambda state: state.update({"state.1.step": np.array(-1.0)}),
+    "half a step": lambda state: state.update({"state.1.step": np.array(0.5)}),
+    "text for a bool": lambda state: state.update({"param_groups.0.maximize": np.array("False")}),
+    "numbers for a bool": lambda state: state.update({"param_groups.0.maximize": np.zeros(2)}),
     "option out of range": lambda state: state.update({"param_groups.0.lr": np.array(-1.0)}),
     "betas out of range": lambda state: state.update({"param_groups.0.betas": np.array([0.5, 1.0])}),
 }
@@ -409,6 +414,18 @@ def test_a_broken_state_dict_changes_nothing(damage):
     with pytest.raises(ValueError):
         optimizer.load_state_dict(broken)
     assert_same_state(optimizer, before)
+
+
+@pytest.mark.parametrize("given", [None, [], 3])
+def test_a_state_dict_is_a_dict(given):
+    with pytest.raises(TypeError, match="state_dict must be a dict, got"):
+        optim.SGD([("x", nn.Parameter(np.zeros(2)))]).load_state_dict(given)
+
+
+@pytest.mark.parametrize("dampening", ["x", None, (1, 2)])
+def test_dampening_is_a_number(dampening):
+    with pytest.raises(TypeError, match="dampening must be a number"):
+        optim.SGD([("x", nn.Parameter(np.zeros(2)))], dampening=dampening)
 
 
 def test_loading_never_drops_an_imaginary_part():

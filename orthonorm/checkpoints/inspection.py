@@ -117,7 +117,7 @@ def examine(state_dict: Arrays, dtypes: Dtypes,
             parts = [_part(Row(key, tensor[part].shape, dtypes[key], shown), tensor[part])
                      for key, part in zip(in_file, originals_first)]
             coarsest = max((row.dtype for row in parts), key=lambda dtype: EPS.get(dtype, 0.0))
-            yield [_parametrized(Row(name, (), coarsest), tensor, maps[name]), *parts]
+            yield [_parametrized(Row(name, (), coarsest), tensor, *maps[name]), *parts]
         else:
             yield [_plain(Row(name, tensor.shape, dtypes[name]), tensor)]
 
@@ -157,10 +157,10 @@ def _part(row: Row, array: np.ndarray) -> Row:
     return row
 
 
-def _parametrized(row: Row, parts: Arrays, orthogonal_map: str | None) -> Row:
+def _parametrized(row: Row, parts: Arrays, orthogonal_map: str | None, named: bool) -> Row:
     row.shape = next(iter(parts.values())).shape
     try:
-        steps = rebuild(parts, orthogonal_map)
+        steps = rebuild(parts, orthogonal_map, named)
     except Unidentified as error:
         row.made_by = ["unknown"]
         row.notes.append(f"not computed: {error}")

@@ -156,7 +156,7 @@ def _is_length(g: np.ndarray, v: np.ndarray) -> bool:
     return g.ndim in (0, v.ndim) and all(size in (1, of_v) for size, of_v in zip(g.shape, v.shape))
 
 
-def rebuild(parts: Arrays, orthogonal_map: str | None = None) -> list[Step]:
+def rebuild(parts: Arrays, orthogonal_map: str | None = None, named: bool = False) -> list[Step]:
     """Compute a parametrized tensor, one step for each parametrization of its chain.
 
     Parameters
@@ -166,6 +166,8 @@ def rebuild(parts: Arrays, orthogonal_map: str | None = None) -> list[Step]:
     orthogonal_map : str, optional
         The map of orthogonal weights; by default PyTorch's default for the shape and dtype. Without
         it, an ``original`` alone is not taken for an orthogonal weight.
+    named : bool
+        Whether the map was said for this very tensor, so that one of the steps has to be orthogonal.
 
     Returns
     -------
@@ -194,6 +196,9 @@ def rebuild(parts: Arrays, orthogonal_map: str | None = None) -> list[Step]:
             raise
         except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(" ".join(str(error).split())) from error
+    if named and all(step.kind != "orthogonal" for step in steps):
+        raise Unidentified(f"a map is said for it, and it is {steps[-1].kind}; orthogonal on top, "
+                           "without trivialization, would leave nothing in the file")
     return steps
 
 
@@ -380,7 +385,7 @@ def plain_weights(state_dict: Mapping[str, Any],
     weights = {}
     for name, tensor in tensors.items():
         try:
-            weights[name] = (rebuild(tensor, maps[name])[-1].weight if isinstance(tensor, dict)
+            weights[name] = (rebuild(tensor, *maps[name])[-1].weight if isinstance(tensor, dict)
                              else tensor)
         except CheckpointError as error:
             raise CheckpointError(f"{name} cannot be computed: {error}") from error
@@ -388,8 +393,8 @@ def plain_weights(state_dict: Mapping[str, Any],
 
 
 def maps_of(tensors: Mapping[str, np.ndarray | Arrays],
-            orthogonal_map: str | Mapping[str, str] | None) -> dict[str, str | None]:
-    """Return the map that was said for each parametrized tensor, or None.
+            orthogonal_map: str | Mapping[str, str] | None) -> dict[str, tuple[str | None, bool]]:
+    """Return the map that was said for each parametrized tensor, or None, and whether for it alone.
 
     Parameters
     ----------
@@ -400,7 +405,7 @@ def maps_of(tensors: Mapping[str, np.ndarray | Arrays],
 
     Returns
     -------
-    dict of str to str or None
+    dict of str to (str or None, bool)
 
     Raises
     ------
@@ -415,4 +420,4 @@ def maps_of(tensors: Mapping[str, np.ndarray | Arrays],
                                   f"{', '.join(ORTHOGONAL_MAPS)}, got {wanted}")
         if name and name not in parametrized:
             raise CheckpointError(f"orthogonal_map is said for {name}, which is not parametrized here")
-    return {name: said.get(name, said.get("")) for name in parametrized}
+    return {name: (said.get(name, said.get("")), name in said) for name in parametrized}

@@ -88,7 +88,7 @@ class Report:
         for (operation, dtype), group in self.groups():
             failed = [verdict for verdict in group if verdict.outcome in ("failed", "error")]
             for verdict in failed[:SHOWN]:
-                effects = verdict.question.notes.items()
+                effects = verdict.question.notes.items() if verdict.outcome == "failed" else ()
                 notes = "; ".join(f"{flag}: {text}" for flag, text in effects)
                 notes = f" ({notes})" if notes else ""
                 yield f"FAIL {verdict.question.id}: {verdict.message}{notes}"

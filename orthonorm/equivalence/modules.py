@@ -134,7 +134,8 @@ def compare_modules(ours: Any, theirs: Any, *inputs: Any, loss: Callable | None 
     ImportError
         Without PyTorch.
     TypeError
-        If `theirs` is no PyTorch module, or in a precision that NumPy lacks.
+        If `theirs` is no PyTorch module, or in a precision that NumPy lacks; if an output is neither
+        array nor number, or none is real or complex and there is no `loss`.
     RuntimeError, ValueError
         If the state dict does not fit, as ``ours.load_state_dict`` says.
 
@@ -202,17 +203,27 @@ def _converted(ours: Any, dtype: str) -> Any:
 
 
 def _flat(output: Any, name: str = "output") -> Iterator[tuple[str, Any]]:
-    """Yield the arrays in tuples, lists and dicts, each with a name."""
+    """Yield the arrays and numbers in tuples, lists and dicts, each with a name."""
+    if isinstance(output, tuple | list):
+        output = dict(enumerate(output))
     if isinstance(output, dict):
-        parts = list(output.items())
-    elif isinstance(output, tuple | list):
-        parts = list(enumerate(output))
-    else:
-        parts = []
-        if output is not None:
-            yield name, output
-    for key, part in parts:
-        yield from _flat(part, f"{name} {key}")
+        for key, part in output.items():
+            yield from _flat(part, f"{name} {key}")
+    elif isinstance(output, bool | int | float | complex):
+        yield name, np.array(output)
+    elif hasattr(output, "dtype"):
+        yield name, output
+    elif output is not None:
+        raise TypeError(f"{name} must be an array, a number, or a tuple, list or dict of these, got "
+                        f"{type(output).__name__}")
+
+
+def _continuous(parts: list[tuple[str, Any]]) -> list[Any]:
+    """Return the outputs that a loss can be made of."""
+    found = [y for _, y in parts if "float" in str(y.dtype) or "complex" in str(y.dtype)]
+    if not found:
+        raise TypeError("no output is real or complex: give a loss")
+    return found
 
 
 def _cotangent(y: Any) -> np.ndarray:
@@ -234,7 +245,7 @@ def _call_ours(module: Any, inputs: list[np.ndarray], loss: Callable | None, tra
         parts = list(_flat(output))
         found.update((name, np.array(stop_gradient(y))) for name, y in parts)
         return loss(output) if loss else sum(
-            np.sum(np.real(y) * _cotangent(y).astype(np.real(y).dtype)) for _, y in parts)
+            np.sum(np.real(y) * _cotangent(y).astype(np.real(y).dtype)) for y in _continuous(parts))
 
     _, gradients = value_and_grad(objective, holder)()
     found.update((f"gradient of {name.removeprefix('module.')}", gradient)
@@ -247,7 +258,7 @@ def _call_theirs(module: Any, dtype: str, inputs: list[np.ndarray], loss: Callab
     import torch
     kinds = {"float32": (torch.float32, torch.complex64), "float64": (torch.float64, torch.complex128)}
     real, complex_ = kinds[dtype]
-    module = copy.deepcopy(module)._apply(
+    module = copy.deepcopy(module, _computed(module))._apply(
         lambda x: x.to(real) if x.is_floating_point() else x.to(complex_) if x.is_complex() else x)
     device = next((x.device for x in module.state_dict().values()), "cpu")
     tensors = [torch.tensor(x, device=device) for x in inputs]
@@ -259,12 +270,20 @@ def _call_theirs(module: Any, dtype: str, inputs: list[np.ndarray], loss: Callab
     output = module.train(train)(*tensors)
     parts = list(_flat(output))
     value = loss(output) if loss else sum(
-        (y.real * torch.tensor(_cotangent(y), device=device).to(y.real.dtype)).sum() for _, y in parts)
+        (y.real * torch.tensor(_cotangent(y), device=device).to(y.real.dtype)).sum()
+        for y in map(torch.as_tensor, _continuous(parts)))
     gradients = (torch.autograd.grad(value, list(sources.values()), materialize_grads=True)
                  if sources else ())
     return ({name: as_array(y) for name, y in parts}
             | {f"gradient of {name}": as_array(x) for name, x in zip(sources, gradients)}
             | _buffers(module))
+
+
+def _computed(module: Any) -> dict[int, Any]:
+    """Return what to copy in place of the tensors that PyTorch's layers keep from their last call."""
+    kept = [x for part in module.modules() for value in vars(part).values()
+            for x in (value if isinstance(value, list) else [value]) if getattr(x, "grad_fn", None)]
+    return {id(x): x.detach() for x in kept}
 
 
 def _buffers(module: Any) -> Arrays:
@@ -302,14 +321,19 @@ def _differences(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where((x == y) | (x != x) & (y != y), 0, np.abs(x - y))
 
 
+def _largest(y: np.ndarray) -> Any:
+    """Return the size of the largest entry that is finite."""
+    return np.abs(y[np.isfinite(y)]).max(initial=0)
+
+
 def _distance(x: np.ndarray, y: np.ndarray) -> float:
     """Return the largest difference of entries as a fraction of the largest entry of y."""
-    return float(_differences(x, y).max(initial=0) / (np.abs(y).max(initial=0) or 1))
+    return float(_differences(x, y).max(initial=0) / (_largest(y) or 1))
 
 
 def _same(x: np.ndarray, y: np.ndarray, tolerance: float) -> bool:
     """Return whether no entries differ by more than a fraction of the largest, or than ZERO."""
-    return bool(_differences(x, y).max(initial=0) <= tolerance * np.abs(y).max(initial=0) + ZERO)
+    return bool(_differences(x, y).max(initial=0) <= tolerance * _largest(y) + ZERO)
 
 
 def _shown(value: float | None) -> str:

@@ -52,6 +52,7 @@ class _Cell(Module):
         arrays = to_common_dtype(input, self.weight_ih, self.weight_hh, *biases, *states)
         if arrays[0].dtype.kind != "f":
             raise NotImplementedError(f"input must be real, got dtype {arrays[0].dtype}")
+        check_weights(self.gates, self.hidden_size, *arrays[:5])
         return arrays
 
     def _zeros(self, input: Any) -> Any:
@@ -240,6 +241,16 @@ def check_state(state: Any, shape: tuple[int, ...]) -> None:
     """Raise RuntimeError unless a state has this shape."""
     if state.shape != shape:
         raise RuntimeError(f"hx must have shape {shape}, got {state.shape}")
+
+
+def check_weights(gates: int, hidden_size: int, x: Any, *weights: Any) -> None:
+    """Raise RuntimeError unless the weights and biases of one step have their shapes."""
+    rows = gates * hidden_size
+    wanted = {"weight_ih": (rows, x.shape[-1]), "weight_hh": (rows, hidden_size),
+              "bias_ih": (rows,), "bias_hh": (rows,)}
+    for (name, shape), weight in zip(wanted.items(), weights):
+        if weight.shape != shape:
+            raise RuntimeError(f"{name} must have shape {shape}, got {weight.shape}")
 
 
 def as_pair(hx: Any) -> Any:

@@ -3,7 +3,7 @@ from typing import Any
 
 import autograd.numpy as np
 
-from .cells import as_pair, check_state, register_weights
+from .cells import as_pair, check_state, check_weights, register_weights
 from .functional import recurrence
 from .functional.arrays import as_int, to_common_dtype
 from .module import Module
@@ -67,6 +67,7 @@ class _Recurrent(Module):
             arrays = to_common_dtype(x, *weights, *(state[layer] for state in states))
             if arrays[0].dtype.kind != "f":
                 raise NotImplementedError(f"input must be real, got dtype {arrays[0].dtype}")
+            check_weights(self.gates, self.hidden_size, *arrays[:5])
             values = recurrence.run(net, *arrays)
             x = recurrence.part(values, slice(steps)) if len(states) > 1 else values
             lasts.append([recurrence.part(values, steps - 1 + i) for i in range(len(states))])

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import core
 from ..core.coefficients import as_triples
+from ..nn.functional.arrays import as_int
 from ..nn.parameter import Parameter
 from .optimizer import Optimizer, check_not_negative, towards
 
@@ -113,7 +114,7 @@ class Muon(Optimizer):
     def _check_options(self, options: Mapping[str, Any]) -> None:
         check_not_negative(options, lr="learning rate", weight_decay="weight_decay value",
                            momentum="momentum value", eps="epsilon value")
-        as_triples(options["ns_coefficients"], options["ns_steps"])
+        as_triples(options["ns_coefficients"], as_int("ns_steps", options["ns_steps"]))
         if options["adjust_lr_fn"] not in (None, "original", "match_rms_adamw"):
             raise ValueError(
                 f"Adjust learning rate function {options['adjust_lr_fn']} is not supported")

@@ -277,6 +277,8 @@ class Optimizer:
             If a key is missing or unexpected, a value has the wrong shape or would lose an imaginary
             part, or an option is out of range. Nothing has changed then.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"state_dict must be a dict, got {type(state_dict).__name__}")
         given = {key: np.asarray(value) for key, value in state_dict.items()}
         groups, state = [], {}
         try:
@@ -286,6 +288,9 @@ class Optimizer:
                                      "the size of optimizer's group")
                 options = {option: _plain(given.pop(f"param_groups.{i}.{option}"))
                            for option in _options(group)}
+                for option, value in options.items():
+                    if isinstance(self.defaults[option], bool) and not isinstance(value, bool):
+                        raise ValueError(f"{option} must be True or False, got {value!r}")
                 self._check_options(options)
                 groups.append({**group, **options})
                 for position, parameter in zip(positions, group["params"]):
@@ -378,5 +383,8 @@ def _plain(option: np.ndarray) -> Any:
 def _slot(key: str, value: np.ndarray, parameter: Parameter) -> Any:
     """Return a saved part of a parameter's state as the optimiser keeps it."""
     if key.endswith(".step"):
-        return int(fitted(key, value, (), np.dtype(float)))
+        step = float(fitted(key, value, (), np.dtype(float)))
+        if not (step >= 0 and step.is_integer()):
+            raise ValueError(f"{key} must be a number of steps, got {step}")
+        return int(step)
     return _reals(fitted(key, value, parameter.shape, parameter.dtype))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .optimizer import Optimizer, check_not_negative
+from .optimizer import Optimizer, check_not_negative, number
 
 
 class SGD(Optimizer):
@@ -74,6 +74,7 @@ class SGD(Optimizer):
     def _check_options(self, options: Mapping[str, Any]) -> None:
         check_not_negative(options, lr="learning rate", momentum="momentum value",
                            weight_decay="weight_decay value")
+        number("dampening", options["dampening"])
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 

@@ -14,6 +14,15 @@ DATA = Path(__file__).parents[1] / "data"
 MAPS = ("matrix_exp", "cayley", "householder")
 
 
+def test_a_map_that_is_said_of_what_shows_no_orthogonal_step_is_refused():
+    """orthogonal on top of spectral_norm leaves nothing in a file: its weight is another one."""
+    layer = orthogonal(spectral_norm(nn.Linear(3, 5, rng=0), rng=0), orthogonal_map="cayley",
+                       use_trivialization=False)
+    with pytest.raises(CheckpointError, match="a map is said for it, and it is spec"):
+        plain_weights(layer.state_dict(), {"weight": "cayley"})
+    plain_weights(layer.state_dict(), "cayley")  # of all that are orthogonal: it may be none
+
+
 def test_weights_of_a_pytorch_model_are_computed_as_pytorch_does():
     """The map is in the name where it is not the default; see data/make_pytorch_model.py."""
     state, wanted = (load(DATA / f"pytorch_{name}.safetensors") for name in ("model", "weights"))

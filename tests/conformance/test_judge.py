@@ -207,6 +207,11 @@ def test_the_report_says_it_all():
     assert repr(report).startswith(f"<{report.summary()}. FAIL cayley/float32/")
 
 
+def test_an_exception_is_told_without_what_wrong_numbers_may_mean():
+    report = judged(lambda X, missing: X)
+    assert "missing 1 required positional argument" in str(report) and "(wide:" not in str(report)
+
+
 def test_progress_is_told():
     told = []
     judge({"cayley": definitions.cayley}, "cayley", "float32", lambda *counts: told.append(counts))

@@ -139,3 +139,64 @@ def test_what_cannot_be_compared():
         compare_modules(nn.Linear(3, 2), torch.nn.Linear(3, 2).half(), np.ones(3))
     with pytest.raises(RuntimeError, match="weight"):
         compare_modules(nn.Linear(3, 3), torch.nn.Linear(3, 2), np.ones(3))
+    with pytest.raises(TypeError, match="output 1 must be an array, a number.* got str"):
+        compare_modules(*returning(lambda y: (y, "text")), np.ones(3))
+    with pytest.raises(TypeError, match="no output is real or complex: give a loss"):
+        compare_modules(*returning(lambda y: (3, [True])), np.ones(3))
+
+
+def returning(what, off=0.0):
+    """Make a linear layer of each library; `what` takes its output, and `off` is added to ours."""
+    class Ours(nn.Linear):
+        def forward(self, input):
+            return what(super().forward(input) + off)
+
+    class Theirs(torch.nn.Linear):
+        def forward(self, input):
+            return what(super().forward(input))
+    return Ours(3, 4), Theirs(3, 4)
+
+
+def masked(y):
+    """Give the first entry minus infinity, as attention does to what is not to be seen."""
+    mask = np.where(np.arange(4) == 0, -np.inf, 0).astype(str(y.dtype).removeprefix("torch."))
+    return y + (torch.tensor(mask) if isinstance(y, torch.Tensor) else mask)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_beside_an_infinity_what_differs_is_seen(dtype):
+    ours, theirs = returning(masked)
+    comparison = compare_modules(ours, theirs.to(dtype), torch.ones(3))
+    assert comparison.passed and np.isneginf(stop_gradient(ours(np.ones(3)))[0])
+    ours, theirs = returning(masked, off=1e-3)
+    comparison = compare_modules(ours, theirs.to(dtype), torch.ones(3))
+    assert comparison.first_difference.name == "output"
+    assert 1e-4 < comparison.first_difference.difference < 0.1
+
+
+def test_the_same_nan_is_no_difference():
+    x = np.array([[np.nan, 1, 2], [3, 4, 5]])
+    assert compare_modules(*returning(lambda y: y), x).passed
+    ours, theirs = returning(lambda y: y, off=1e-3)
+    assert compare_modules(ours, theirs, x).first_difference.name == "output"
+
+
+def test_numbers_beside_the_outputs_are_compared_too():
+    comparison = compare_modules(*returning(lambda y: {"y": y, "n": len(y), "last": None}), np.ones(3))
+    assert comparison.passed and [x.name for x in comparison.arrays][:2] == ["output y", "output n"]
+    ours, theirs = returning(lambda y: (y, 3 + isinstance(y, torch.Tensor)))
+    assert compare_modules(ours, theirs, np.ones(3)).first_difference.name == "output 1"
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_a_recurrent_model_that_was_called_and_moved(kind):
+    """PyTorch's keeps weights that it computed, which deepcopy refuses."""
+    ours = parametrizations.orthogonal(getattr(nn, kind)(3, 8), "weight_hh_l0")
+    theirs = torch_parametrizations.orthogonal(getattr(torch.nn, kind)(3, 8), "weight_hh_l0")
+    x = torch.ones(5, 3)
+    theirs(x)[0].sum().backward()
+    with pytest.raises(RuntimeError, match="deepcopy protocol"):
+        copy.deepcopy(theirs)
+    kept = [*theirs.to("cpu")._flat_weights]
+    assert compare_modules(ours, theirs, x).passed
+    assert all(a is b for a, b in zip(kept, theirs._flat_weights))

@@ -479,6 +479,21 @@ ERRORS = [
 ]
 
 
+@pytest.mark.parametrize("make", [nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell])
+def test_a_weight_of_another_shape_is_no_weight(make):
+    """Not even where NumPy would spread it over the right one."""
+    layer = make(D, H, rng=0)
+    x = X[0] if make.__name__.endswith("Cell") else X
+    for name, parameter in layer.named_parameters():
+        short = name.removesuffix("_l0")
+        right = parameter.shape
+        for shape in {(), (1,), (1, 1), (D,), (N, right[0]), (1, *right), (*right, 1), right[:1],
+                      (right[0] + 1, *right[1:])} - {right}:
+            with pytest.raises(RuntimeError) as caught:
+                functional_call(layer, {name: np.ones(shape)}, x)
+            assert str(caught.value) == f"{short} must have shape {right}, got {shape}"
+
+
 @pytest.mark.parametrize("call, error, message", ERRORS)
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):

@@ -242,3 +242,16 @@ def test_a_weight_that_is_not_finite_raises(bad):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="finite"):
         spectral_norm(layer, input_size=5)
     assert not is_parametrized(layer)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["_u", "_v"])
+def test_vectors_of_another_shape_are_no_vectors(name, training):
+    """Not even where NumPy would spread them over the outputs."""
+    layer = made(LAYERS[3]).train(training)
+    x = np.ones((1, layer.in_channels, *LAYERS[3][5]))
+    u, v = vectors(parts(layer)[1])
+    for value in (np.ones(1), np.ones(()), np.stack([u if name == "_u" else v] * 2) / np.sqrt(2)):
+        if (name, training) != ("_u", True):  # where it is computed from v and not read
+            with pytest.raises((ValueError, RuntimeError)):
+                functional_call(layer, {f"parametrizations.weight.0.{name}": value}, x)

@@ -438,6 +438,15 @@ def test_what_was_registered_as_a_vector_stays_one():
         functional_call(layer, {"parametrizations.bias.original": np.ones((2, 4))}, np.ones(3))
 
 
+@pytest.mark.parametrize("register, shape, said", [
+    (spectral_norm, (), r"more dimensions when spectral_norm was registered, got shape \(\)"),
+    (orthogonal, (3,), r"a matrix or batch of matrices, got shape \(3,\)")])
+def test_an_original_of_too_few_dimensions_is_named(register, shape, said):
+    layer = register(nn.Linear(3, 4, rng=0), rng=0)
+    with pytest.raises(ValueError, match=said):
+        functional_call(layer, {"parametrizations.weight.original": np.ones(shape)}, np.ones(3))
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_removing_iterates_once_more_in_training_mode_only(training):
     layer = spectral_norm(unconverged(), rng=0)

@@ -74,7 +74,11 @@ class ConvolutionSpectralNorm(SingularVectors):
         return unit_vector(math.prod(outputs), weight.dtype, rng).reshape(outputs), v
 
     def _divide(self, weight: Any, u: Any, v: Any) -> Any:
-        sigma = np.sum(np.conj(u) * self._convolve(v, weight))
+        y = self._convolve(v, weight)
+        if (u.shape, v.shape) != (y.shape, self._inputs):
+            raise ValueError(f"_u must have shape {y.shape} and _v {self._inputs}, got {u.shape} and "
+                             f"{v.shape}")
+        sigma = np.sum(np.conj(u) * y)
         divisor(stop_gradient(sigma), stop_gradient(weight))  # raises where it is none
         return weight / sigma if stop_gradient(sigma) else weight / 1  # zero stays zero
 

@@ -233,6 +233,8 @@ class _Orthogonal(Module):
 
     def forward(self, X: Any) -> Any:
         orthogonal_map = ORTHOGONAL_MAPS[self.orthogonal_map]
+        if X.ndim < 2:
+            raise ValueError(f"Expected a matrix or batch of matrices, got shape {X.shape}")
         base = self._stored_base() if self.use_trivialization else None
         # On top of another parametrization there is no base until one is assigned.
         if base is None:

@@ -151,10 +151,10 @@ class _SpectralNorm(SingularVectors):
     def forward(self, weight: Any) -> Any:
         if weight.ndim == 1:
             return _normalize(weight, self.eps)
-        if not self._buffers:
-            raise ValueError(
-                "the tensor had one dimension when spectral_norm was registered and must have one, got "
-                f"shape {weight.shape}")
+        if weight.ndim == 0 or not self._buffers:
+            before = "more dimensions" if self._buffers else "one dimension"
+            raise ValueError(f"the tensor had {before} when spectral_norm was registered, got shape "
+                             f"{weight.shape}")
         return self._from_matrix(self._normalized(self._as_matrix(weight)), weight.shape)
 
     def _start(self, W: Any, rng: Any) -> tuple[Any, Any]:
