@@ -230,3 +230,9 @@ def test_no_complex_parameters():
 def test_options_out_of_range_raise(options, message):
     with pytest.raises(ValueError, match=message):
         optim.Muon([("x", nn.Parameter(np.eye(2)))], **options)
+
+
+@pytest.mark.parametrize("steps", [None, 2.5, "5"])
+def test_the_number_of_steps_is_an_integer(steps):
+    with pytest.raises(TypeError, match="^ns_steps must be an integer"):
+        optim.Muon([("x", nn.Parameter(np.eye(2)))], ns_steps=steps)

@@ -201,3 +201,8 @@ def test_a_broken_configuration_is_an_error(text, message, tmp_path, capsys):
     (tmp_path / "adapter_config.json").write_text(text)
     assert __main__.main(["inspect", str(tmp_path / "x.npz"), "--export", str(tmp_path / "y.npz")]) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "y.npz").exists()
+
+
+def test_an_input_that_no_mirror_of_hra_moves():
+    Q = exact_blocks(recognized("a.hra_u", np.eye(3, 2)))
+    assert np.array_equal(Q, np.diag([-1.0, -1, 1]))

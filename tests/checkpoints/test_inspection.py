@@ -179,6 +179,8 @@ def test_what_the_file_does_not_tell_is_a_note_and_no_warning(inspected):
         assert ("(its diagonal is all 1 and -1, as householder's)" in note) == hinted
     assert "spectral_norm of a vector" in rows["1.bias"]["notes"][0]
     assert "is not known here, and has mask" in rows["2.weight"]["notes"][0]
+    _, rows, _ = inspected(vector.state_dict(), "--orthogonal-map=cayley")  # of matrices
+    assert rows["bias"]["made_by"] == ["unknown"] and rows["bias"]["warnings"] == []
 
 
 @pytest.mark.parametrize("dim, shape", [(0, (4, 4)), (1, (4, 4)), (0, (3, 3, 2)), (1, (3, 3, 2)),

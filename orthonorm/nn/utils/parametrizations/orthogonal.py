@@ -100,6 +100,9 @@ def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None 
     them. Both are read, whatever N is. An N x N base with another completion, PyTorch's, is used as
     it is, at the cost of an N x N product.
 
+    On top of another parametrization ``base`` is None until a value is assigned. A state dict that has
+    it then loads only into a module to which a value was assigned too.
+
     Weight decay and averages of state dicts act on X, and the weight stays orthogonal. (Decay to X = 0
     would draw it back to its start.) With "householder" they change the diagonal of X too: here only
     its sign bits are read; by PyTorch its integer part, so that its weight is zero once -1 is -0.99999.
