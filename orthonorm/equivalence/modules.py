@@ -142,10 +142,9 @@ def compare_modules(ours: Any, theirs: Any, *inputs: Any, loss: Callable | None 
     Notes
     -----
     In double precision arrays are equal that differ by less than 1e-9 of the largest finite entry, and
-    have the same infinities and NaN. Modules in
-    single precision are run in double too: what differs there, by 1e-8, differs; what differs only in
-    single precision, as ``torch.testing.assert_close`` sees it, is rounding; and the distances from the
-    double-precision runs say who is closer.
+    have the same infinities and NaN. Modules in single precision are run in double too: what differs
+    there, by 1e-8, differs; what differs only in single precision, as ``torch.testing.assert_close``
+    sees it, is rounding; and the distances from the double-precision runs say who is closer.
 
     Examples
     --------
