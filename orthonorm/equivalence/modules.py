@@ -258,7 +258,7 @@ def _call_theirs(module: Any, dtype: str, inputs: list[np.ndarray], loss: Callab
     import torch
     kinds = {"float32": (torch.float32, torch.complex64), "float64": (torch.float64, torch.complex128)}
     real, complex_ = kinds[dtype]
-    module = copy.deepcopy(module, _computed(module))._apply(
+    module = copy.deepcopy(module, remembered(module))._apply(
         lambda x: x.to(real) if x.is_floating_point() else x.to(complex_) if x.is_complex() else x)
     device = next((x.device for x in module.state_dict().values()), "cpu")
     tensors = [torch.tensor(x, device=device) for x in inputs]
@@ -279,8 +279,8 @@ def _call_theirs(module: Any, dtype: str, inputs: list[np.ndarray], loss: Callab
             | _buffers(module))
 
 
-def _computed(module: Any) -> dict[int, Any]:
-    """Return what to copy in place of the tensors that PyTorch's layers keep from their last call."""
+def remembered(module: Any) -> dict[int, Any]:
+    """Return a memo for deepcopy, which refuses the tensors that PyTorch's layers keep from a call."""
     kept = [x for part in module.modules() for value in vars(part).values()
             for x in (value if isinstance(value, list) else [value]) if getattr(x, "grad_fn", None)]
     return {id(x): x.detach() for x in kept}

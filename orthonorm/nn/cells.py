@@ -40,20 +40,10 @@ class _Cell(Module):
     def _run(self, net: Any, input: Any, *states: Any) -> list:
         """Return the next states: a sequence of one time."""
         single = input.ndim == 1
-        arrays = self._arrays(np.reshape(input, (1, *(single * (1,)), *input.shape)),
-                              *(np.reshape(state, (1, -1)) if single else state for state in states))
+        arrays = arrays_of_step(self, "", np.reshape(input, (1, *(single * (1,)), *input.shape)),
+                                *(np.reshape(state, (1, -1)) if single else state for state in states))
         values = recurrence.run(net, *arrays)
         return [recurrence.part(values, (i, 0) if single else i) for i in range(len(states))]
-
-    def _arrays(self, input: Any, *states: Any) -> list:
-        """Return input, weights and states in a common dtype."""
-        zeros = None if self.bias else np.zeros(self.gates * self.hidden_size, input.dtype)
-        biases = (self.bias_ih, self.bias_hh) if self.bias else (zeros, zeros)
-        arrays = to_common_dtype(input, self.weight_ih, self.weight_hh, *biases, *states)
-        if arrays[0].dtype.kind != "f":
-            raise NotImplementedError(f"input must be real, got dtype {arrays[0].dtype}")
-        check_weights(self.gates, self.hidden_size, *arrays[:5])
-        return arrays
 
     def _zeros(self, input: Any) -> Any:
         return np.zeros((*input.shape[:-1], self.hidden_size), input.dtype)
@@ -115,7 +105,7 @@ class RNNCell(_Cell):
         self._check(input, hx)
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
-        return recurrence.step(recurrence.RNN(self.nonlinearity), *self._arrays(input, hx))
+        return recurrence.step(recurrence.RNN(self.nonlinearity), *arrays_of_step(self, "", input, hx))
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets of the layer's `repr`."""
@@ -227,30 +217,41 @@ def register_weights(module: Module, suffix: str, input_size: int, hidden_size: 
                      bias: bool, dtype: Any, rng: np.random.Generator) -> None:
     """Give a module the two weights and biases of one step, in PyTorch's order."""
     bound = 1 / math.sqrt(hidden_size) if hidden_size else 0.0
-    rows = gates * hidden_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size),
-        "bias_ih": (rows,), "bias_hh": (rows,)}
-    for name, shape in shapes.items():
+    for name, shape in weight_shapes(input_size, hidden_size, gates).items():
         wanted = bias or name.startswith("weight")
         module.register_parameter(name + suffix, init.uniform_(
             Parameter(np.empty(shape, dtype)), -bound, bound, rng=rng) if wanted else None)
+
+
+def weight_shapes(input_size: int, hidden_size: int, gates: int) -> dict[str, tuple[int, ...]]:
+    """Return the names of the weights and biases of one step, with their shapes."""
+    rows = gates * hidden_size
+    return {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size),
+            "bias_ih": (rows,), "bias_hh": (rows,)}
+
+
+def arrays_of_step(module: Any, suffix: str, input: Any, *states: Any) -> list:
+    """Return input, weights, biases and states of one step in a common dtype.
+
+    A bias that there is not is zero. Complex numbers and weights of another shape are refused.
+    """
+    shapes = weight_shapes(input.shape[-1], module.hidden_size, module.gates)
+    weights = [getattr(module, name + suffix) for name in shapes]
+    weights = [np.zeros(shape, input.dtype) if weight is None else weight
+               for weight, shape in zip(weights, shapes.values())]
+    arrays = to_common_dtype(input, *weights, *states)
+    if arrays[0].dtype.kind != "f":
+        raise NotImplementedError(f"input must be real, got dtype {arrays[0].dtype}")
+    for (name, shape), weight in zip(shapes.items(), arrays[1:]):
+        if weight.shape != shape:
+            raise RuntimeError(f"{name} must have shape {shape}, got {weight.shape}")
+    return arrays
 
 
 def check_state(state: Any, shape: tuple[int, ...]) -> None:
     """Raise RuntimeError unless a state has this shape."""
     if state.shape != shape:
         raise RuntimeError(f"hx must have shape {shape}, got {state.shape}")
-
-
-def check_weights(gates: int, hidden_size: int, x: Any, *weights: Any) -> None:
-    """Raise RuntimeError unless the weights and biases of one step have their shapes."""
-    rows = gates * hidden_size
-    wanted = {"weight_ih": (rows, x.shape[-1]), "weight_hh": (rows, hidden_size),
-              "bias_ih": (rows,), "bias_hh": (rows,)}
-    for (name, shape), weight in zip(wanted.items(), weights):
-        if weight.shape != shape:
-            raise RuntimeError(f"{name} must have shape {shape}, got {weight.shape}")
 
 
 def as_pair(hx: Any) -> Any:

@@ -3,9 +3,9 @@ from typing import Any
 
 import autograd.numpy as np
 
-from .cells import as_pair, check_state, check_weights, register_weights
+from .cells import arrays_of_step, as_pair, check_state, register_weights
 from .functional import recurrence
-from .functional.arrays import as_int, to_common_dtype
+from .functional.arrays import as_int
 from .module import Module
 
 
@@ -59,15 +59,8 @@ class _Recurrent(Module):
 
     def _run_layers(self, x: Any, states: list) -> tuple[Any, list]:
         net, steps, lasts = self._net(), len(x), []
-        zeros = np.zeros(self.gates * self.hidden_size, x.dtype)
         for layer in range(self.num_layers):
-            weights = [zeros if value is None else value for value in
-                       (getattr(self, f"{name}_l{layer}")
-                        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))]
-            arrays = to_common_dtype(x, *weights, *(state[layer] for state in states))
-            if arrays[0].dtype.kind != "f":
-                raise NotImplementedError(f"input must be real, got dtype {arrays[0].dtype}")
-            check_weights(self.gates, self.hidden_size, *arrays[:5])
+            arrays = arrays_of_step(self, f"_l{layer}", x, *(state[layer] for state in states))
             values = recurrence.run(net, *arrays)
             x = recurrence.part(values, slice(steps)) if len(states) > 1 else values
             lasts.append([recurrence.part(values, steps - 1 + i) for i in range(len(states))])

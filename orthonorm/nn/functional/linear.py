@@ -46,7 +46,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     if x_shape[-1:] != shape[-1:]:
         raise RuntimeError(f"input must have {shape[-1]} entries in its last dimension, as weight of "
                            f"shape {shape} has, got shape {x_shape}")
-    if bias is not None and numpy.shape(stop_gradient(bias)) in {(), (1,)} - {shape[:-1]}:
+    of_bias = shape[:-1] if bias is None else numpy.shape(stop_gradient(bias))
+    if of_bias in ((), (1,)) and of_bias != shape[:-1]:
         bias = bias + np.zeros(shape[:-1], np.result_type(stop_gradient(bias)))
     check_bias(bias, shape[:-1])
     if len(shape) == 1:

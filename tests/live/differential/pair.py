@@ -6,6 +6,7 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
+from orthonorm.equivalence.modules import remembered
 from tests.nn.snapshots import snapshot
 
 from . import differences
@@ -137,8 +138,6 @@ class Pair(RuleBasedStateMachine):
             parameter in m._parameters.values() for m in self.models[0].modules()) > 1
 
     def deepcopies(self):
-        for module in self.models[1].modules():  # PyTorch cannot copy weights that its layers remember
-            if hasattr(module, "_flat_weights"):
-                module._flat_weights = [w if w is None else w.detach() for w in module._flat_weights]
         self.models, self.optimizers = (
-            list(pair) if pair else None for pair in copy.deepcopy((self.models, self.optimizers)))
+            list(pair) if pair else None for pair in copy.deepcopy(
+                (self.models, self.optimizers), remembered(self.models[1])))
